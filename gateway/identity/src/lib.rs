@@ -1,0 +1,22 @@
+//! Who is asking. This floor decides, from what the transport and the header say, which address a request is charged
+//! to, under which id it is logged and to which trace it belongs.
+//!
+//! Three questions, one module each:
+//!
+//! - [`client`]: the client's address, read from hop headers only as far as [`trusted`] proxies vouch for it;
+//! - [`request_id`]: an id of 128 bits, made here or taken over from where that is allowed;
+//! - [`trace`]: W3C trace context, passed on when well formed.
+//!
+//! Everything here is a pure function of its arguments: no clock, no randomness, no I/O, no allocation per request.
+//! Nothing here decides whether a request is allowed.
+
+pub mod client;
+pub mod hop;
+pub mod request_id;
+pub mod trace;
+pub mod trusted;
+
+pub use client::{ClientAddress, HopProblem, MAX_HOPS, Origin, client_address, client_address_forwarded};
+pub use request_id::{ClientRequestId, RequestId, RequestIdText, TakeOver};
+pub use trace::{TraceContext, TraceParent};
+pub use trusted::{InvalidNetwork, TrustedProxies};
