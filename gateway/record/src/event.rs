@@ -1,0 +1,167 @@
+//! Security events and admin actions: the records that are kept, searched and shown to auditors.
+//!
+//! The field names and their order are a contract with outside tools (ARCHITECTURE.md, "Security event"); a field that
+//! has nothing to say is `null`, never absent. What comes from the network is escaped and cut on its way in (`text`,
+//! `redact`), so an event's size has a bound and writing one can leak nothing more than its fields hold. Bodies, prompts,
+//! query strings and credentials have no field here.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::text::tame;
+use crate::time::Timestamp;
+use crate::verdict::Verdict;
+
+/// What is kept of a request's path, in bytes as written.
+pub const MAX_PATH_BYTES: usize = 2_048;
+/// What is kept of any other word or line that a client, a rule or an operator chose, in bytes as written.
+pub const MAX_FIELD_BYTES: usize = 512;
+/// How many matches one event lists; the score still counts all of them.
+pub const MAX_MATCHES: usize = 64;
+
+/// One request that matched a rule or was not let through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecurityEvent {
+    /// When the request was decided.
+    pub time: Timestamp,
+    /// The id that the gateway gave the request, or took over from a trusted proxy.
+    pub request_id: String,
+    /// What the client itself sent as an id; not to be trusted.
+    pub client_request_id: Option<String>,
+    /// Digest of the configuration that decided.
+    pub snapshot: Arc<str>,
+    /// Address of the client, behind trusted proxies.
+    pub client: IpAddr,
+    /// Who the client proved to be.
+    pub identity: Option<String>,
+    /// Name of the route; `None` when no route matched.
+    pub route: Option<Arc<str>>,
+    /// Request method; [`crate::escape`] makes text of what may be none.
+    pub method: String,
+    /// Path of the request, without its query; [`crate::escape`] makes text of what may be none.
+    pub path: String,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// The stable word for why; `None` when nothing was refused or would have been.
+    pub code: Option<Cow<'static, str>>,
+    /// Anomaly score of the inspection.
+    pub score: u32,
+    /// HTTP status that the client got from the gateway; `None` when the backend answered, or nobody.
+    pub status: Option<u16>,
+    /// Microseconds that the decision took.
+    pub micros: u64,
+    /// What matched, in the order in which it was found; at most [`MAX_MATCHES`].
+    pub matches: Vec<RuleMatch>,
+}
+
+/// One rule that matched one value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleMatch {
+    /// Id of the rule or name of the content limit.
+    pub rule: Arc<str>,
+    /// What the rule looks for: `sqli`, `xss` ...
+    pub category: Cow<'static, str>,
+    /// How grave a match is: `critical`, `error`, `warning`, `notice`.
+    pub severity: Cow<'static, str>,
+    /// Paranoia level from which the rule runs.
+    pub paranoia: u8,
+    /// Where it matched: `root.title`, `query.id`.
+    pub target: String,
+    /// The transformations that the value had been through.
+    pub transform: String,
+    /// The part that matched: make it with [`crate::Redaction::value`], which redacts, escapes and cuts.
+    pub value: String,
+    /// The sentence for people.
+    pub message: String,
+}
+
+/// Something that an operator, or the gateway on an operator's behalf, did to the gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdminAction {
+    /// When it was done.
+    pub time: Timestamp,
+    /// Who did it: the name of a token, `signal`, `file watch`, `startup`. Never the token.
+    pub actor: Cow<'static, str>,
+    /// From where; `None` when it did not come over the network.
+    pub client: Option<IpAddr>,
+    /// What was done, as a stable word: `reload`, `cache_purge` ...
+    pub action: Cow<'static, str>,
+    /// To what.
+    pub target: Option<String>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What there is to add: a snapshot's digest, a reason.
+    pub detail: Option<String>,
+}
+
+/// How an admin action ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was done.
+    Done,
+    /// It was not allowed, or asked for what cannot be.
+    Refused,
+    /// It was tried and did not work.
+    Failed,
+}
+
+// === impl SecurityEvent ===
+
+impl SecurityEvent {
+    /// The event with every field that traffic fills made safe to write and cut to its bound. `matches[].value` is left
+    /// as it is: [`crate::Redaction::value`] has done the same to it.
+    #[must_use]
+    pub(crate) fn bounded(mut self) -> Self {
+        tame(&mut self.request_id, MAX_FIELD_BYTES);
+        self.client_request_id.iter_mut().chain(&mut self.identity).for_each(|field| tame(field, MAX_FIELD_BYTES));
+        tame(&mut self.method, MAX_FIELD_BYTES);
+        tame(&mut self.path, MAX_PATH_BYTES);
+        self.matches.truncate(MAX_MATCHES);
+        for found in &mut self.matches {
+            tame(&mut found.target, MAX_FIELD_BYTES);
+            tame(&mut found.transform, MAX_FIELD_BYTES);
+            tame(&mut found.message, MAX_FIELD_BYTES);
+        }
+        self
+    }
+}
+
+// === impl AdminAction ===
+
+impl AdminAction {
+    /// The action with every field cut to its bound and safe to write.
+    #[must_use]
+    pub(crate) fn bounded(mut self) -> Self {
+        self.target.iter_mut().for_each(|field| tame(field, MAX_FIELD_BYTES));
+        self.detail.iter_mut().for_each(|field| tame(field, MAX_PATH_BYTES));
+        for field in [&mut self.actor, &mut self.action] {
+            let mut word = std::mem::take(field).into_owned();
+            tame(&mut word, MAX_FIELD_BYTES);
+            *field = Cow::Owned(word);
+        }
+        self
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 3] = [Self::Done, Self::Refused, Self::Failed];
+
+    /// The word as it stands in records and queries.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
