@@ -42,8 +42,8 @@ impl Document {
     }
 }
 
-/// Parses one value as it could stand right of `=`; used for environment overrides.
-pub(crate) fn parse_value(text: &str, source: &Source, index: usize, offset: usize) -> Option<Node> {
+/// Parses one value as it could stand right of `=`; used for environment overrides. Its spans mean nothing.
+pub(crate) fn parse_value(text: &str, source: &Source, index: usize) -> Option<Node> {
     let (value, errors) = DeValue::parse_recoverable(text);
     if !errors.is_empty() {
         return None;
@@ -51,28 +51,8 @@ pub(crate) fn parse_value(text: &str, source: &Source, index: usize, offset: usi
     let scratch = Report::new();
     let mut reader = Reader { source, index, report: &scratch, errors: 0 };
     let span = value.span();
-    let mut node = reader.node(value.into_inner(), span);
-    if reader.errors > 0 {
-        return None;
-    }
-    shift(&mut node, offset);
-    Some(node)
-}
-
-/// Moves every span of a value that was parsed on its own to where its text stands in the source.
-fn shift(node: &mut Node, offset: usize) {
-    let move_by = |span: &mut Span| span.bytes = span.bytes.start + offset..span.bytes.end + offset;
-    move_by(&mut node.span);
-    match &mut node.value {
-        Value::Table(entries) => {
-            for entry in entries {
-                move_by(&mut entry.key_span);
-                shift(&mut entry.node, offset);
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| shift(item, offset)),
-        _ => {}
-    }
+    let node = reader.node(value.into_inner(), span);
+    (reader.errors == 0).then_some(node)
 }
 
 /// Turns the parser's tree into ours. Its recursion is bounded by the parser's own limit on nesting (80 levels).

@@ -15,8 +15,10 @@ mod environment;
 mod nearest;
 mod place;
 mod read;
+mod schema;
 mod size;
 mod source;
+mod structure;
 mod tree;
 
 pub use diagnostic::{Diagnostic, Report, Severity};

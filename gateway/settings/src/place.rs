@@ -1,6 +1,6 @@
 //! A cursor into a document: engines report what they find wrong through it, at the right line and column.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::diagnostic::{Diagnostic, Report, Severity};
 use crate::document::Document;
@@ -221,7 +221,9 @@ pub(crate) fn render(path: &[Step]) -> String {
     let mut text = String::new();
     for step in path {
         match step {
-            Step::Index(index) => text.push_str(&format!("[{index}]")),
+            Step::Index(index) => {
+                let _ = write!(text, "[{index}]");
+            }
             Step::Key(key) => {
                 if !text.is_empty() {
                     text.push('.');
@@ -230,7 +232,7 @@ pub(crate) fn render(path: &[Step]) -> String {
                 if bare {
                     text.push_str(key);
                 } else {
-                    text.push_str(&format!("{key:?}"));
+                    let _ = write!(text, "{key:?}");
                 }
             }
         }
