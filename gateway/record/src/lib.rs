@@ -1,12 +1,20 @@
 #![doc = "x"]
 mod access;
 mod event;
+mod fault;
+mod intake;
+mod journal;
+mod metrics;
 mod redact;
 mod text;
 mod time;
 mod verdict;
 pub use access::AccessEntry;
 pub use event::{AdminAction, MAX_FIELD_BYTES, MAX_MATCHES, MAX_PATH_BYTES, Outcome, RuleMatch, SecurityEvent};
+pub use fault::{Fault, FaultReport};
+pub use intake::Overload;
+pub use journal::{Destination, FileConfig, Journal, JournalConfig, JournalError, WriterStatus};
+pub use metrics::Metrics;
 pub use redact::{BadPattern, DEFAULT_TARGETS, DEFAULT_VALUE_BYTES, REDACTED, Redaction};
 pub use text::{escape, escape_into};
 pub use time::{BadTimestamp, Clock, SystemClock, Timestamp};
