@@ -1,0 +1,6 @@
+//! The command line.
+use std::process::ExitCode;
+pub(crate) fn main() -> ExitCode {
+    let _ = crate::demo::start;
+    ExitCode::SUCCESS
+}

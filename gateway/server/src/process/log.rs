@@ -1,0 +1,130 @@
+//! The log of the process itself: one line an entry on standard error. (Requests go to the access log, verdicts to the
+//! event log: `rampart-record`.)
+//!
+//! Libraries below us speak only from `warn` on, and all of them together at most [`LINES_PER_SECOND_MAX`] lines a
+//! second, so that a peer who makes every connection fail cannot fill the disk; what was left out is counted and said.
+//! Our own lines are never left out.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jiff::Timestamp;
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+/// Lines of libraries that are written in one second; more are counted only.
+const LINES_PER_SECOND_MAX: u64 = 50;
+
+/// Our own targets begin with this.
+const OWN: &str = "rampart";
+
+struct ProcessLog {
+    own: LevelFilter,
+    libraries: LevelFilter,
+    budget: Budget,
+}
+
+/// How many library lines were seen in the current second.
+#[derive(Default)]
+struct Budget {
+    second: AtomicU64,
+    seen: AtomicU64,
+}
+
+/// What becomes of one line.
+#[derive(Debug, PartialEq, Eq)]
+enum Admitted {
+    /// Written; before it, `suppressed` lines of an earlier second were left out.
+    Yes {
+        suppressed: u64,
+    },
+    No,
+}
+
+/// Makes this the process's log. Levels come from `RAMPART_LOG` (`error`, `warn`, `info`, `debug`, `trace`); at `debug`
+/// and below the libraries speak as well.
+pub(crate) fn start(level: Option<LevelFilter>) {
+    let own = level.unwrap_or(LevelFilter::Info);
+    let libraries = if own >= LevelFilter::Debug { own } else { own.min(LevelFilter::Warn) };
+    let logger = Box::new(ProcessLog { own, libraries, budget: Budget::default() });
+    if log::set_boxed_logger(logger).is_ok() {
+        log::set_max_level(own.max(libraries));
+    }
+}
+
+impl Budget {
+    fn admit(&self, second: u64) -> Admitted {
+        let mut suppressed = 0;
+        if self.second.swap(second, Ordering::Relaxed) != second {
+            suppressed = self.seen.swap(0, Ordering::Relaxed).saturating_sub(LINES_PER_SECOND_MAX);
+        }
+        if self.seen.fetch_add(1, Ordering::Relaxed) < LINES_PER_SECOND_MAX {
+            Admitted::Yes { suppressed }
+        } else {
+            Admitted::No
+        }
+    }
+}
+
+impl Log for ProcessLog {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        let limit = if metadata.target().starts_with(OWN) { self.own } else { self.libraries };
+        metadata.level() <= limit
+    }
+
+    fn log(&self, record: &Record) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let now = Timestamp::now();
+        if !record.target().starts_with(OWN) {
+            match self.budget.admit(now.as_second().unsigned_abs()) {
+                Admitted::No => return,
+                Admitted::Yes { suppressed: 0 } => {}
+                Admitted::Yes { suppressed } => {
+                    write_line(now, Level::Warn, OWN, &format!("{suppressed} log lines of libraries were left out"));
+                }
+            }
+        }
+        write_line(now, record.level(), record.target(), &record.args().to_string());
+    }
+
+    fn flush(&self) {
+        let _ = io::stderr().flush();
+    }
+}
+
+/// One line, written at once so that lines of several threads do not mix. Control characters are escaped: what a peer
+/// sent may stand in a library's message.
+fn write_line(now: Timestamp, level: Level, target: &str, message: &str) {
+    let area = target.split("::").next().unwrap_or(target);
+    let mut line = format!("{now:.3} {level:<5} {area}: ");
+    for c in message.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line.push('\n');
+    let _ = io::stderr().lock().write_all(line.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_beyond_the_budget_are_counted_and_said_later() {
+        let budget = Budget::default();
+        let written = (0..LINES_PER_SECOND_MAX + 7).filter(|_| budget.admit(10) != Admitted::No).count();
+        assert_eq!(written as u64, LINES_PER_SECOND_MAX);
+        assert_eq!(budget.admit(11), Admitted::Yes { suppressed: 7 });
+        assert_eq!(budget.admit(11), Admitted::Yes { suppressed: 0 });
+    }
+
+    #[test]
+    fn our_own_lines_have_their_own_level() {
+        let log = ProcessLog { own: LevelFilter::Info, libraries: LevelFilter::Warn, budget: Budget::default() };
+        let enabled = |target, level| log.enabled(&Metadata::builder().target(target).level(level).build());
+        assert!(enabled("rampart::reload", Level::Info));
+        assert!(!enabled("rampart::reload", Level::Debug));
+        assert!(enabled("pingora_core::server", Level::Warn));
+        assert!(!enabled("pingora_core::server", Level::Info));
+    }
+}
