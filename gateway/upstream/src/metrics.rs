@@ -1,0 +1,282 @@
+//! What is counted about upstreams.
+//!
+//! Labels are the upstream's name and the configured address: as many series as the configuration has lines, however
+//! many hosts a name resolves to. Series of an address that leaves the configuration are dropped with it.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::pool::NoEndpoint;
+
+/// Why a request failed at an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// No connection: refused, unreachable, reset while connecting.
+    Connect,
+    /// No connection within the connect deadline.
+    ConnectTimeout,
+    /// The TLS handshake failed, or the certificate was not good.
+    Tls,
+    /// Nothing to read within the read deadline.
+    ReadTimeout,
+    /// Nothing could be written within the write deadline.
+    WriteTimeout,
+    /// The total deadline passed.
+    TotalTimeout,
+    /// The connection ended before the response did.
+    Closed,
+    /// What came is not a response.
+    Protocol,
+}
+
+/// The metrics of all upstreams. Clones count into the same series.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    active: Family<AddressLabels, Gauge>,
+    picks: Family<AddressLabels, Counter>,
+    connections: Family<ConnectionLabels, Counter>,
+    failures: Family<FailureLabels, Counter>,
+    endpoints: Family<AddressLabels, Gauge>,
+    resolutions: Family<ResolutionLabels, Counter>,
+    no_endpoint: Family<NoEndpointLabels, Counter>,
+    connect_seconds: Family<UpstreamLabels, Histogram, fn() -> Histogram>,
+    response_seconds: Family<UpstreamLabels, Histogram, fn() -> Histogram>,
+}
+
+/// The series of one upstream that belong to no address.
+#[derive(Debug)]
+pub(crate) struct PoolMetrics {
+    unresolved: Counter,
+    exhausted: Counter,
+}
+
+/// The series of one address, looked up once.
+#[derive(Debug)]
+pub(crate) struct AddressMetrics {
+    pub(crate) active: Gauge,
+    pub(crate) picks: Counter,
+    pub(crate) connections_new: Counter,
+    pub(crate) connections_reused: Counter,
+    pub(crate) connect_seconds: Histogram,
+    pub(crate) response_seconds: Histogram,
+    pub(crate) endpoints: Gauge,
+    pub(crate) resolved: Counter,
+    pub(crate) resolution_failed: Counter,
+    failures: [Counter; Failure::ALL.len()],
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UpstreamLabels {
+    upstream: Arc<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AddressLabels {
+    upstream: Arc<str>,
+    address: Arc<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConnectionLabels {
+    upstream: Arc<str>,
+    address: Arc<str>,
+    origin: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailureLabels {
+    upstream: Arc<str>,
+    address: Arc<str>,
+    kind: Failure,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResolutionLabels {
+    upstream: Arc<str>,
+    address: Arc<str>,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NoEndpointLabels {
+    upstream: Arc<str>,
+    reason: &'static str,
+}
+
+const CONNECTION_ORIGINS: [&str; 2] = ["new", "reused"];
+const RESOLUTION_RESULTS: [&str; 2] = ["ok", "failed"];
+const NO_ENDPOINT_REASONS: [&str; 2] = [NoEndpoint::Unresolved.as_str(), NoEndpoint::Exhausted.as_str()];
+
+/// Upper bounds in seconds, from a connection on the same host to the default connect deadline.
+const CONNECT_SECONDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
+/// Upper bounds in seconds, from a look-up in memory to a long answer of a language model.
+const RESPONSE_SECONDS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0];
+
+impl Failure {
+    /// All kinds, in the order of their declaration.
+    pub const ALL: [Self; 8] = [
+        Self::Connect,
+        Self::ConnectTimeout,
+        Self::Tls,
+        Self::ReadTimeout,
+        Self::WriteTimeout,
+        Self::TotalTimeout,
+        Self::Closed,
+        Self::Protocol,
+    ];
+
+    /// Its name in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Tls => "tls",
+            Self::ReadTimeout => "read_timeout",
+            Self::WriteTimeout => "write_timeout",
+            Self::TotalTimeout => "total_timeout",
+            Self::Closed => "closed",
+            Self::Protocol => "protocol",
+        }
+    }
+}
+
+impl EncodeLabelValue for Failure {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&self.as_str(), encoder)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            active: Family::default(),
+            picks: Family::default(),
+            connections: Family::default(),
+            failures: Family::default(),
+            endpoints: Family::default(),
+            resolutions: Family::default(),
+            no_endpoint: Family::default(),
+            connect_seconds: Family::new_with_constructor(|| Histogram::new(CONNECT_SECONDS)),
+            response_seconds: Family::new_with_constructor(|| Histogram::new(RESPONSE_SECONDS)),
+        }
+    }
+}
+
+impl Metrics {
+    /// Puts the metrics on show, as `rampart_upstream_*`.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("rampart_upstream");
+        registry.register("active_requests", "Requests in flight at an address", self.active.clone());
+        registry.register("picks", "Requests and retries given to an address", self.picks.clone());
+        registry.register("connections", "Connections used, by whether they were new", self.connections.clone());
+        registry.register("failures", "Requests that failed at an address, by kind", self.failures.clone());
+        registry.register("endpoints", "Socket addresses behind an address", self.endpoints.clone());
+        registry.register("resolutions", "Resolutions of a name, by result", self.resolutions.clone());
+        registry.register("no_endpoint", "Requests that no endpoint could take, by reason", self.no_endpoint.clone());
+        registry.register(
+            "connect_seconds",
+            "Time to open a connection, TLS handshake included",
+            self.connect_seconds.clone(),
+        );
+        registry.register(
+            "response_seconds",
+            "Time from sending a request to the header of its response",
+            self.response_seconds.clone(),
+        );
+    }
+
+    pub(crate) fn pool(&self, upstream: &Arc<str>) -> PoolMetrics {
+        let of = |reason: NoEndpoint| {
+            let reason = reason.as_str();
+            self.no_endpoint.get_or_create_owned(&NoEndpointLabels { upstream: Arc::clone(upstream), reason })
+        };
+        PoolMetrics { unresolved: of(NoEndpoint::Unresolved), exhausted: of(NoEndpoint::Exhausted) }
+    }
+
+    pub(crate) fn address(&self, upstream: &Arc<str>, address: &Arc<str>) -> AddressMetrics {
+        let both = || (Arc::clone(upstream), Arc::clone(address));
+        let [connections_new, connections_reused] = CONNECTION_ORIGINS.map(|origin| {
+            let (upstream, address) = both();
+            self.connections.get_or_create_owned(&ConnectionLabels { upstream, address, origin })
+        });
+        let [resolved, resolution_failed] = RESOLUTION_RESULTS.map(|result| {
+            let (upstream, address) = both();
+            self.resolutions.get_or_create_owned(&ResolutionLabels { upstream, address, result })
+        });
+        let failures = Failure::ALL.map(|kind| {
+            let (upstream, address) = both();
+            self.failures.get_or_create_owned(&FailureLabels { upstream, address, kind })
+        });
+        let (upstream, address) = both();
+        let of_upstream = UpstreamLabels { upstream: Arc::clone(&upstream) };
+        let of_address = AddressLabels { upstream, address };
+        AddressMetrics {
+            active: self.active.get_or_create_owned(&of_address),
+            picks: self.picks.get_or_create_owned(&of_address),
+            endpoints: self.endpoints.get_or_create_owned(&of_address),
+            connect_seconds: self.connect_seconds.get_or_create_owned(&of_upstream),
+            response_seconds: self.response_seconds.get_or_create_owned(&of_upstream),
+            connections_new,
+            connections_reused,
+            resolved,
+            resolution_failed,
+            failures,
+        }
+    }
+
+    /// Drops the series of an address.
+    pub(crate) fn forget_address(&self, upstream: &Arc<str>, address: &Arc<str>) {
+        let both = || (Arc::clone(upstream), Arc::clone(address));
+        for origin in CONNECTION_ORIGINS {
+            let (upstream, address) = both();
+            self.connections.remove(&ConnectionLabels { upstream, address, origin });
+        }
+        for result in RESOLUTION_RESULTS {
+            let (upstream, address) = both();
+            self.resolutions.remove(&ResolutionLabels { upstream, address, result });
+        }
+        for kind in Failure::ALL {
+            let (upstream, address) = both();
+            self.failures.remove(&FailureLabels { upstream, address, kind });
+        }
+        let (upstream, address) = both();
+        let labels = AddressLabels { upstream, address };
+        self.active.remove(&labels);
+        self.picks.remove(&labels);
+        self.endpoints.remove(&labels);
+    }
+
+    /// Drops the series of an upstream that belong to no address.
+    pub(crate) fn forget_pool(&self, upstream: &Arc<str>) {
+        for reason in NO_ENDPOINT_REASONS {
+            self.no_endpoint.remove(&NoEndpointLabels { upstream: Arc::clone(upstream), reason });
+        }
+        let labels = UpstreamLabels { upstream: Arc::clone(upstream) };
+        self.connect_seconds.remove(&labels);
+        self.response_seconds.remove(&labels);
+    }
+}
+
+impl PoolMetrics {
+    pub(crate) fn no_endpoint(&self, reason: NoEndpoint) {
+        match reason {
+            NoEndpoint::Unresolved => self.unresolved.inc(),
+            NoEndpoint::Exhausted => self.exhausted.inc(),
+        };
+    }
+}
+
+impl AddressMetrics {
+    pub(crate) fn failed(&self, failure: Failure) {
+        // The discriminants follow the declaration, as `Failure::ALL` does.
+        if let Some(counter) = self.failures.get(failure as usize) {
+            counter.inc();
+        }
+    }
+}
