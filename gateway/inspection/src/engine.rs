@@ -1,0 +1,92 @@
+//! One message through one profile.
+//!
+//! Per value: its byte classes (one pass), the texts that the transformation chains make of it (none, for most values),
+//! and for each distinct text one pass of the prefilter; only the rules that it announces run. Values are slices of the
+//! request, and nothing is allocated for a rule that does not match.
+//!
+//! Time is linear: in the bytes of the message, times the texts of a value, times the rules that are announced. The last
+//! factor is what an attacker chooses, so the bytes that are read are counted, and a request that spends the profile's
+//! budget ([`Profile::work`]) is refused with the code `inspection_budget`.
+
+mod judge;
+mod subjects;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+use rampart_message::Message;
+
+use crate::exclusion::RouteExclusions;
+use crate::findings::Findings;
+use crate::prefilter::Candidates;
+use crate::profile::Profile;
+use crate::raw::Mode;
+
+/// Buffers that are used again from request to request. One per worker.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    candidates: Candidates,
+    /// The texts that transformations made of the value at hand; the first `texts` of them count.
+    buffers: Vec<Vec<u8>>,
+    texts: usize,
+    /// By node of the chain tree: which text it made; 0 is the value itself.
+    node_text: Vec<u16>,
+    /// Rules that have matched this request, as bits.
+    fired: Vec<u64>,
+    /// Further conditions that do not depend on what was matched: `(rule, condition, holds)`.
+    memo: Vec<(u16, usize, bool)>,
+    /// Bytes read for this request.
+    work: u64,
+}
+
+/// Which part of the message is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The head, before the body is read.
+    Head,
+    /// What [`Stage::Head`] left.
+    Rest,
+    /// Everything at once.
+    Whole,
+}
+
+impl Profile {
+    /// Inspects a head whose body was not read yet.
+    pub fn inspect_head(&self, exclusions: &RouteExclusions, message: &Message<'_>, scratch: &mut Scratch) -> Findings {
+        self.run(exclusions, message, scratch, Stage::Head, Findings::default())
+    }
+
+    /// Inspects the body of a message whose head was inspected, and adds to what was found there.
+    pub fn inspect_rest(
+        &self,
+        exclusions: &RouteExclusions,
+        message: &Message<'_>,
+        scratch: &mut Scratch,
+        head: Findings,
+    ) -> Findings {
+        self.run(exclusions, message, scratch, Stage::Rest, head)
+    }
+
+    /// Inspects a whole message.
+    pub fn inspect(&self, exclusions: &RouteExclusions, message: &Message<'_>, scratch: &mut Scratch) -> Findings {
+        self.run(exclusions, message, scratch, Stage::Whole, Findings::default())
+    }
+
+    fn run(
+        &self,
+        exclusions: &RouteExclusions,
+        message: &Message<'_>,
+        scratch: &mut Scratch,
+        stage: Stage,
+        findings: Findings,
+    ) -> Findings {
+        if self.mode == Mode::Off {
+            return findings;
+        }
+        let mut judge = judge::Judge::new(self, exclusions, message, scratch, findings);
+        judge.values(stage);
+        judge.counts(stage);
+        judge.finish()
+    }
+}

@@ -1,0 +1,213 @@
+//! Profiles: which rules run, how strictly, and what follows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rampart_message::{Limits, ProblemCode};
+use rampart_settings::{Place, Report, Size};
+
+use crate::exclusion::Exemption;
+use crate::raw::{Mode, RawProfile, Reaction};
+use crate::rule::{Catalogue, Placed};
+use crate::ruleset::RuleSet;
+
+/// Score from which a request is blocked: one critical match.
+const DEFAULT_THRESHOLD: u32 = 5;
+/// Bytes that transformations and operators may read for one request.
+const DEFAULT_WORK: Size = Size::mib(64);
+/// Profiles that extend one another.
+const MAX_EXTENDS: usize = 8;
+
+/// What happens to the body of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BodyMode {
+    /// Read whole and inspected before the upstream hears of the request.
+    #[default]
+    Buffer,
+    /// Only so many bytes of it are read and inspected first.
+    Prefix(usize),
+    /// Not inspected.
+    Stream,
+}
+
+impl BodyMode {
+    /// Reads `"buffer"`, `"stream"` or `"prefix:64KiB"`.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "buffer" => return Ok(Self::Buffer),
+            "stream" => return Ok(Self::Stream),
+            _ => {}
+        }
+        let size = text.strip_prefix("prefix:").ok_or_else(|| format!("\"{text}\" is no body mode"))?;
+        let size: Size = size.parse().map_err(|_| format!("\"{size}\" is no size"))?;
+        let bytes = usize::try_from(size.bytes()).map_err(|_| format!("\"{size}\" is too large"))?;
+        if bytes == 0 { Err("a prefix has at least one byte".to_owned()) } else { Ok(Self::Prefix(bytes)) }
+    }
+}
+
+/// A compiled profile.
+#[derive(Debug)]
+pub struct Profile {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What is done with the verdict.
+    pub mode: Mode,
+    /// What happens to the body.
+    pub body: BodyMode,
+    /// Content limits.
+    pub limits: Limits,
+    /// The rules that run.
+    pub rules: Arc<RuleSet>,
+    /// Score from which a request is blocked.
+    pub threshold: u32,
+    /// The first match blocks.
+    pub first_match: bool,
+    /// Rules up to this level run.
+    pub paranoia: u8,
+    /// Whether the client is told where the attack was seen.
+    pub disclose_location: bool,
+    /// Bytes that transformations and operators may read for one request.
+    pub work: u64,
+    /// Codes that do not have the reaction of [`ProblemCode::refused_by_default`].
+    pub(crate) refused: BTreeSet<ProblemCode>,
+    pub(crate) exemptions: Box<[Exemption]>,
+}
+
+impl Profile {
+    /// Whether a message with this oddity is refused.
+    pub fn refuses(&self, code: ProblemCode) -> bool {
+        self.refused.contains(&code)
+    }
+}
+
+/// The profiles of a rules directory by name.
+pub type Profiles = BTreeMap<Arc<str>, Arc<Profile>>;
+
+/// Compiles profiles, each on what it extends. What is wrong is reported at its place.
+pub fn compile_profiles(raws: &BTreeMap<String, Placed<'_, RawProfile>>, catalogue: &Catalogue) -> Profiles {
+    // What is inherited was reported where it is written, so it is read again in silence.
+    let silent = Report::default();
+    let compiled = raws.iter().filter_map(|(name, own)| {
+        let mut lineage = lineage(name, raws, &own.place, &silent)?;
+        if let Some(last) = lineage.last_mut() {
+            last.1 = own.place.clone();
+        }
+        Some((Arc::from(name.as_str()), Arc::new(compile(name, &lineage, catalogue))))
+    });
+    compiled.collect()
+}
+
+type Lineage<'p> = Vec<(&'p RawProfile, Place<'p>)>;
+
+/// The profile after those it extends, the farthest first.
+fn lineage<'p>(
+    name: &'p str,
+    raws: &'p BTreeMap<String, Placed<'_, RawProfile>>,
+    place: &Place<'_>,
+    silent: &'p Report,
+) -> Option<Lineage<'p>> {
+    let mut lineage = Vec::new();
+    let mut at = Some(name);
+    while let Some(name) = at {
+        let Some(placed) = raws.get(name) else {
+            // Reported once, where it is written: at the profile that names it directly.
+            if lineage.len() == 1 {
+                place.key("extends").unknown_name("profile", name, raws.keys().map(String::as_str));
+            }
+            return None;
+        };
+        if lineage.len() == MAX_EXTENDS {
+            place.key("extends").error("profiles extend one another in a circle, or more than 8 deep");
+            return None;
+        }
+        lineage.push((&placed.raw, Place::nowhere("", silent)));
+        at = placed.raw.extends.as_deref();
+    }
+    lineage.reverse();
+    Some(lineage)
+}
+
+/// The nearest setting of a lineage.
+fn nearest<T>(lineage: &Lineage<'_>, setting: impl Fn(&RawProfile) -> Option<T>) -> Option<T> {
+    lineage.iter().rev().find_map(|(raw, _)| setting(raw))
+}
+
+fn compile(name: &str, lineage: &Lineage<'_>, catalogue: &Catalogue) -> Profile {
+    let paranoia = nearest(lineage, |raw| raw.paranoia).unwrap_or(1);
+    let exemptions = lineage.iter().flat_map(|(raw, place)| {
+        let place = place.key("exempt");
+        let compile = |(at, raw)| Exemption::compile(raw, catalogue, &place.index(at));
+        raw.exempt.iter().enumerate().filter_map(compile).collect::<Vec<_>>()
+    });
+    Profile {
+        name: name.into(),
+        mode: nearest(lineage, |raw| raw.mode).unwrap_or_default(),
+        body: body(lineage),
+        limits: lineage.iter().fold(Limits::DEFAULT, |limits, (raw, _)| {
+            raw.limits.as_ref().map_or(limits.clone(), |raw| raw.compile(&limits))
+        }),
+        rules: Arc::new(rules(lineage, paranoia, catalogue)),
+        threshold: nearest(lineage, |raw| raw.threshold).unwrap_or(DEFAULT_THRESHOLD),
+        first_match: nearest(lineage, |raw| raw.first_match).unwrap_or(false),
+        paranoia,
+        disclose_location: nearest(lineage, |raw| raw.disclose_location).unwrap_or(true),
+        work: nearest(lineage, |raw| raw.work).unwrap_or(DEFAULT_WORK).bytes(),
+        refused: refused(lineage),
+        exemptions: exemptions.collect(),
+    }
+}
+
+fn body(lineage: &Lineage<'_>) -> BodyMode {
+    let mut mode = BodyMode::default();
+    for (raw, place) in lineage {
+        match raw.body.as_deref().map(BodyMode::parse) {
+            Some(Ok(found)) => mode = found,
+            Some(Err(error)) => place.key("body").error_help(error, "write \"buffer\", \"prefix:64KiB\" or \"stream\""),
+            None => {}
+        }
+    }
+    mode
+}
+
+fn rules(lineage: &Lineage<'_>, paranoia: u8, catalogue: &Catalogue) -> RuleSet {
+    let mut chosen = catalogue.all();
+    for (raw, place) in lineage {
+        if let Some(selection) = &raw.rules {
+            chosen = catalogue.select(selection, &place.key("rules"));
+        }
+        if let Some(selection) = &raw.without {
+            chosen.remove(&catalogue.select(selection, &place.key("without")));
+        }
+    }
+    let set = RuleSet::new(catalogue, |index, rule| chosen.holds(index) && rule.paranoia() <= paranoia);
+    set.unwrap_or_else(|error| {
+        if let Some(own) = lineage.last() {
+            own.1.error(format!("the rules of this profile do not compile together: {error}"));
+        }
+        RuleSet::default()
+    })
+}
+
+fn refused(lineage: &Lineage<'_>) -> BTreeSet<ProblemCode> {
+    let mut refused: BTreeSet<_> = ProblemCode::ALL.iter().copied().filter(|c| c.refused_by_default()).collect();
+    for (raw, place) in lineage {
+        for (text, reaction) in &raw.problems {
+            match (ProblemCode::of(text), reaction) {
+                (Some(code), Reaction::Refuse) => {
+                    refused.insert(code);
+                }
+                (Some(code), Reaction::Note) => {
+                    refused.remove(&code);
+                }
+                (None, _) => {
+                    let known = ProblemCode::ALL.iter().map(|code| code.as_str());
+                    place.key("problems").key(text).unknown_name("problem", text, known);
+                }
+            }
+        }
+    }
+    refused
+}
