@@ -1,0 +1,1 @@
+//! Certificate files, checked before a listener depends on them.

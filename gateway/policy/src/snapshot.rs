@@ -1,0 +1,70 @@
+//! One immutable state of the whole configuration.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rampart_inspection::{Exclusions, Profile};
+use rampart_upstream::Upstream;
+
+use crate::config::Config;
+use crate::route::Route;
+use crate::routing::{Query, Routed, Router};
+
+/// Which of [`Snapshot::upstreams`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UpstreamIndex(pub(crate) usize);
+
+/// One immutable state of the whole configuration: what a request is decided by, from its first check to its last.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Twelve hex digits of the SHA-256 of all sources: files, certificates and overrides.
+    pub digest: String,
+    /// What operators set.
+    pub config: Config,
+    /// All routes; [`Route::index`] is the position here.
+    pub routes: Vec<Route>,
+    /// Chooses among the routes.
+    pub router: Router,
+    /// The profiles by name.
+    pub profiles: BTreeMap<Arc<str>, Arc<Profile>>,
+    /// The exclusions, with their counts.
+    pub exclusions: Exclusions,
+    /// The upstreams, in the order of their names.
+    pub upstreams: Vec<Upstream>,
+    /// How much was loaded.
+    pub loaded: Loaded,
+    /// Files and directories whose change asks for a reload.
+    pub watched: Vec<PathBuf>,
+}
+
+/// How much was loaded, for the line at the start and the admin listener.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Loaded {
+    /// Files of the rules directory.
+    pub files: usize,
+    /// Routes.
+    pub routes: usize,
+    /// Rules.
+    pub rules: usize,
+    /// Strings of cases, all of which held.
+    pub cases: usize,
+    /// Exclusions.
+    pub exclusions: usize,
+    /// Profiles.
+    pub profiles: usize,
+    /// Upstreams.
+    pub upstreams: usize,
+}
+
+impl Snapshot {
+    /// The route of a request.
+    pub fn route(&self, query: &Query<'_>) -> Routed<'_> {
+        self.router.route(&self.routes, query)
+    }
+
+    /// An upstream; indexes come from the routes of the same snapshot.
+    pub fn upstream(&self, index: UpstreamIndex) -> Option<&Upstream> {
+        self.upstreams.get(index.0)
+    }
+}
