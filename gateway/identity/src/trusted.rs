@@ -101,6 +101,8 @@ fn canonical(network: IpNet) -> IpNet {
 
 #[cfg(test)]
 mod tests {
+    use rampart_settings::{Document, Report, Source};
+
     use super::*;
 
     fn check(networks: &[&str], address: &str, expect: bool) {
@@ -135,5 +137,24 @@ mod tests {
         let error = TrustedProxies::parse(["10.1.2.3/8"]).unwrap_err();
         let network = "10.0.0.0/8".parse().unwrap();
         assert_eq!(error, InvalidNetwork::HostBits { given: "10.1.2.3/8".to_owned(), network });
+    }
+
+    #[test]
+    fn every_entry_that_is_wrong_is_reported_at_its_place() {
+        let report = Report::new();
+        let text = r#"trusted_proxies = ["10.0.0.0/8", "localhost", "10.1.2.3/8", "0.0.0.0/0", "::1"]"#;
+        let document = Document::parse(Source::new("config.toml", text), &report).unwrap();
+        let entries = ["10.0.0.0/8", "localhost", "10.1.2.3/8", "0.0.0.0/0", "::1"].map(str::to_owned);
+        let trusted = TrustedProxies::compile(&entries, &document.root(&report).key("trusted_proxies"));
+        assert!(trusted.contains("::1".parse().unwrap()) && !trusted.is_empty());
+        assert_eq!((report.errors(), report.warnings()), (2, 1));
+        let found: Vec<(usize, String, Option<String>)> =
+            report.into_sorted().into_iter().map(|found| (found.column, found.message, found.help)).collect();
+        let networks = "`localhost` is neither an IP address nor a network such as `10.0.0.0/8`".to_owned();
+        assert_eq!(found[0], (34, networks, None));
+        let host_bits = "`10.1.2.3/8` has bits set behind its prefix".to_owned();
+        assert_eq!(found[1], (47, host_bits, Some("did you mean `10.0.0.0/8`?".to_owned())));
+        assert_eq!(found[2].0, 61);
+        assert!(found[2].1.starts_with("`0.0.0.0/0` trusts every peer"), "{}", found[2].1);
     }
 }
