@@ -243,10 +243,26 @@ fn pools_are_kept_by_name() {
     assert_eq!(pools.names_to_resolve(std::slice::from_ref(&other)).len(), 1);
     pools.get("other").unwrap().set_addresses("agents.internal:9000", &sockets(&["10.0.0.1"]));
     assert!(pools.names_to_resolve(&[other]).is_empty());
+    pools.reconcile(std::slice::from_ref(&agents), &Resolved::default());
+    assert_eq!(pools.all().len(), 1);
+    assert!(pools.get("other").unwrap().pick(no_key, &[]).is_ok(), "the configuration before may still be in use");
     pools.reconcile(&[agents], &Resolved::default());
     assert!(pools.get("other").is_none());
     assert!(Arc::ptr_eq(&before, &pools.get("agents").unwrap()));
     assert_eq!(before.in_flight(), 1);
+    drop(lease);
+}
+
+#[test]
+fn an_upstream_that_comes_back_finds_its_pool() {
+    let pools = Pools::default();
+    let (agents, other) = (upstream("agents", THREE), upstream("other", THREE));
+    pools.reconcile(&[agents.clone(), other.clone()], &Resolved::default());
+    let lease = pools.get("other").unwrap().pick(no_key, &[]).unwrap();
+    pools.reconcile(std::slice::from_ref(&agents), &Resolved::default());
+    pools.reconcile(&[agents, other], &Resolved::default());
+    assert_eq!(pools.get("other").unwrap().in_flight(), 1);
+    assert_eq!(pools.all().len(), 2);
     drop(lease);
 }
 
@@ -290,7 +306,8 @@ fn series_leave_with_their_address() {
     }
     let text = exposition(&metrics);
     assert!(text.contains("10.0.0.49:80") && text.contains("only-49"));
-    assert!(!text.contains("10.0.0.48:80") && !text.contains("only-48"), "{text}");
+    assert!(!text.contains("10.0.0.48:80") && !text.contains("only-47"), "{text}");
+    assert_eq!(text.lines().filter(|line| line.starts_with("rampart_upstream_picks_total{")).count(), 1 + 2 * 3);
 }
 
 #[test]
