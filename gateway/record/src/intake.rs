@@ -31,6 +31,8 @@ pub(crate) struct Bounds {
     /// Otherwise a batch is written when its first thing is this old.
     pub(crate) interval: Duration,
     pub(crate) overload: Overload,
+    /// The writer is given an empty batch when nothing has come for so long; `None`: it sleeps on.
+    pub(crate) idle: Option<Duration>,
 }
 
 /// Everything between the callers and one writer.
@@ -125,11 +127,16 @@ impl<B: Default> Intake<B> {
     /// Waits for something to do. `empty` becomes the batch that callers fill next.
     pub(crate) fn take(&self, empty: B) -> Work<B> {
         let mut state = self.state.lock();
-        while state.filling_items == 0 && !state.reopen && !state.closing {
-            self.work.wait(&mut state);
+        let idle_until = self.bounds.idle.map(|idle| Instant::now() + idle);
+        let mut idle = false;
+        while state.filling_items == 0 && !state.reopen && !state.closing && !idle {
+            match idle_until {
+                None => self.work.wait(&mut state),
+                Some(until) => idle = self.work.wait_until(&mut state, until).timed_out(),
+            }
         }
         let until = Instant::now() + self.bounds.interval;
-        while state.filling_bytes < self.bounds.batch_bytes && !state.reopen && !state.closing && !state.hurry {
+        while !idle && state.filling_bytes < self.bounds.batch_bytes && !state.reopen && !state.closing && !state.hurry {
             if self.work.wait_until(&mut state, until).timed_out() {
                 break;
             }

@@ -13,15 +13,16 @@ mod tests;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::fault::{Fault, FaultReport, Troubles};
-use crate::intake::{Bounds, Intake, Overload};
-use crate::metrics::{Depth, Meter, Metrics};
+use crate::channel::{Channel, WriterStatus};
+use crate::fault::FaultReport;
+use crate::intake::{Bounds, Overload};
+use crate::metrics::Metrics;
 use crate::time::Clock;
 
 use self::file::Sink;
@@ -97,35 +98,10 @@ pub enum JournalError {
     },
 }
 
-/// How a writer fares.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WriterStatus {
-    /// The writer's name.
-    pub name: &'static str,
-    /// Records written.
-    pub lines: u64,
-    /// Records lost, for want of room or because the disk had not recovered at the end.
-    pub dropped: u64,
-    /// Writes that failed.
-    pub write_errors: u64,
-    /// Bytes waiting.
-    pub queued_bytes: usize,
-    /// What is wrong now; `None` when all is well.
-    pub fault: Option<Fault>,
-}
-
 /// A running journal. Dropping it writes what is inside, for five seconds at most.
 pub struct Journal {
-    shared: Arc<Shared>,
+    channel: Arc<Channel<Vec<u8>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// What the callers and the writer have in common.
-struct Shared {
-    name: &'static str,
-    intake: Intake<Vec<u8>>,
-    meter: Meter,
-    troubles: Troubles,
 }
 
 thread_local! {
@@ -143,20 +119,13 @@ impl Journal {
         report: FaultReport,
     ) -> Result<Self, JournalError> {
         let sink = Sink::open(&config.destination, clock.now())?;
-        let shared = Arc::new(Shared {
-            name: config.name,
-            intake: Intake::new(bounds(config)),
-            meter: metrics.meter(config.name),
-            troubles: Troubles::new(config.name, Arc::clone(&clock), report),
-        });
-        let weak: Weak<dyn Depth> = Arc::<Shared>::downgrade(&shared);
-        metrics.watch(config.name, weak);
-        let writer = Writer::new(Arc::clone(&shared), sink, clock);
+        let channel = Channel::open(config.name, bounds(config), Arc::clone(&clock), metrics, report);
+        let writer = Writer::new(Arc::clone(&channel), sink, clock);
         let thread = std::thread::Builder::new()
             .name(format!("log-{}", config.name))
             .spawn(move || writer.run())
             .map_err(|source| JournalError::Thread { name: config.name, source })?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+        Ok(Self { channel, thread: Mutex::new(Some(thread)) })
     }
 
     /// Appends the line that `encode` writes: one JSON object, without a newline. `false` when it was dropped.
@@ -173,28 +142,25 @@ impl Journal {
         encode(line);
         debug_assert!(!line.contains(&b'\n'), "a record must not hold a newline");
         line.push(b'\n');
-        let taken = self.shared.intake.offer(line.len(), |batch| batch.extend_from_slice(line));
-        if !taken {
-            self.shared.meter.dropped.inc();
-        }
+        let taken = self.channel.offer(line.len(), |batch| batch.extend_from_slice(line));
         line.shrink_to(SCRATCH_BYTES);
         taken
     }
 
     /// Opens the file anew before the next line: for whoever has renamed it. Returns at once.
     pub fn reopen(&self) {
-        self.shared.intake.reopen();
+        self.channel.intake.reopen();
     }
 
     /// Waits until every line appended so far is written or given up; `false` when that takes longer than `longest`.
     pub fn flush(&self, longest: Duration) -> bool {
-        self.shared.intake.flush(longest)
+        self.channel.intake.flush(longest)
     }
 
     /// Writes what is inside and syncs it to the disk; lines appended from now on are dropped. `false` when that takes
     /// longer than `longest`: the writer then is left to itself.
     pub fn close(&self, longest: Duration) -> bool {
-        let finished = self.shared.intake.close(longest);
+        let finished = self.channel.intake.close(longest);
         if let Some(thread) = self.thread.lock().take().filter(|_| finished) {
             return thread.join().is_ok();
         }
@@ -203,29 +169,13 @@ impl Journal {
 
     /// How the writer fares.
     pub fn status(&self) -> WriterStatus {
-        let Shared { name, intake, meter, troubles } = &*self.shared;
-        WriterStatus {
-            name,
-            lines: meter.lines.get(),
-            dropped: meter.dropped.get(),
-            write_errors: meter.write_errors.get(),
-            queued_bytes: intake.queued_bytes(),
-            fault: troubles.current(),
-        }
+        self.channel.status()
     }
 }
 
 impl Drop for Journal {
     fn drop(&mut self) {
         self.close(LAST_WORDS);
-    }
-}
-
-// === impl Shared ===
-
-impl Depth for Shared {
-    fn queued_bytes(&self) -> usize {
-        self.intake.queued_bytes()
     }
 }
 
@@ -247,5 +197,6 @@ fn bounds(config: &JournalConfig) -> Bounds {
         batch_bytes: BATCH_BYTES.min(config.buffer_bytes / 4),
         interval: INTERVAL,
         overload: config.overload,
+        idle: None,
     }
 }

@@ -4,35 +4,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::time::Timestamp;
+use crate::fault::Fault;
+use crate::testing::{Standing, collected};
 
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A clock that stands where it is put.
-struct Standing(AtomicI64);
-
-impl Standing {
-    fn at(text: &str) -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(text.parse::<Timestamp>().unwrap().millis())))
-    }
-
-    fn put(&self, text: &str) {
-        self.0.store(text.parse::<Timestamp>().unwrap().millis(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for Standing {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
-    }
-}
 
 /// A journal in a folder of its own, and what it reported.
 struct Bench {
@@ -68,10 +49,8 @@ impl Bench {
     }
 
     fn open(&self) -> Journal {
-        let reports = Arc::clone(&self.reports);
-        let report: FaultReport = Arc::new(move |fault| reports.lock().push(fault.clone()));
         let clock: Arc<dyn Clock> = self.clock.clone();
-        Journal::open(&self.config, clock, &Metrics::default(), report).unwrap()
+        Journal::open(&self.config, clock, &Metrics::default(), collected(&self.reports)).unwrap()
     }
 
     /// Name and content of everything in the journal's folder.
