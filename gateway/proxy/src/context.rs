@@ -1,0 +1,162 @@
+//! What is known of one request, from its first phase to its log line.
+//!
+//! The snapshot is pinned until the response head has been shaped, then let go: a stream of hours holds no configuration.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use pingora::proxy::Session;
+use rampart_decision::{Code, Refusal};
+use rampart_identity::RequestIdText;
+use rampart_inspection::Match;
+use rampart_policy::{Route, Snapshot};
+use rampart_record::{Timestamp, Verdict};
+use rampart_upstream::{EndpointId, Lease};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use crate::body::Carriage;
+use crate::budget::Permit;
+use crate::listener::Arrival;
+use crate::metrics::{Gauged, RouteMetrics};
+
+/// The id of a request: made here, or taken over from a client that may choose it.
+#[derive(Clone, Debug)]
+pub(crate) enum RequestName {
+    Made(RequestIdText),
+    Taken(Box<str>),
+}
+
+/// One request.
+pub(crate) struct Context {
+    pub(crate) arrival: Arrival,
+    pub(crate) started: Instant,
+    pub(crate) time: Timestamp,
+    pub(crate) id: Option<RequestName>,
+    /// What the client sent as an id, where it was not taken over.
+    pub(crate) client_id: Option<Box<str>>,
+    pub(crate) client: IpAddr,
+    pub(crate) tls: bool,
+    pub(crate) trace: bool,
+    pub(crate) pin: Option<Arc<Snapshot>>,
+    /// Digest of the snapshot, for the event; kept where an event is to be written.
+    pub(crate) route: Option<usize>,
+    pub(crate) route_name: Option<Arc<str>>,
+    pub(crate) series: Option<Arc<RouteMetrics>>,
+    /// The target to forward, where it is not the received one.
+    pub(crate) target: Option<Bytes>,
+    pub(crate) decided: Decided,
+    pub(crate) body: Body,
+    pub(crate) upstream: Towards,
+    pub(crate) running: Option<Gauged>,
+    /// A subrequest has this request now, with its real context; nothing more is to be done or logged here.
+    pub(crate) spent: bool,
+}
+
+/// What the decision said.
+#[derive(Default)]
+pub(crate) struct Decided {
+    pub(crate) verdict: Option<Verdict>,
+    pub(crate) refusal: Option<Box<Refusal>>,
+    pub(crate) score: u32,
+    pub(crate) matches: Vec<Match>,
+    /// Code that the event shows where nothing was refused (`would_block`).
+    pub(crate) code: Option<Code>,
+    /// Time of the decisions alone.
+    pub(crate) took: Duration,
+}
+
+/// The body on its way.
+#[derive(Default)]
+pub(crate) struct Body {
+    pub(crate) carriage: Carriage,
+    /// Whether the carriage has been emptied into this attempt's filter.
+    pub(crate) filled: bool,
+    /// Length, where the whole body is in hand.
+    pub(crate) length: Option<u64>,
+    /// Whether bytes pass that were not read here.
+    pub(crate) streams: bool,
+    /// Most bytes that may pass in all; 0 means no limit.
+    pub(crate) limit_bytes: u64,
+    pub(crate) passed_bytes: u64,
+    /// Time spent waiting for the client's body.
+    pub(crate) waited: Duration,
+    pub(crate) permit: Option<Permit>,
+}
+
+/// The upstream's side.
+#[derive(Default)]
+pub(crate) struct Towards {
+    pub(crate) lease: Option<Lease>,
+    /// Picked for the next attempt when the last one could not connect.
+    pub(crate) next: Option<Lease>,
+    pub(crate) tried: Vec<EndpointId>,
+    pub(crate) attempts: usize,
+    /// When the first address was picked.
+    pub(crate) began: Option<Instant>,
+    /// When this attempt's connection was asked for.
+    pub(crate) asked: Option<Instant>,
+    /// When the request was sent off.
+    pub(crate) sent: Option<Instant>,
+    /// When the response was complete.
+    pub(crate) ended: Option<Instant>,
+    /// From the first pick to the end of the response; `None` for streams.
+    pub(crate) total: Option<Duration>,
+    pub(crate) socket: Option<SocketAddr>,
+}
+
+// === impl Context ===
+
+impl Context {
+    pub(crate) fn new(arrival: Arrival) -> Self {
+        Self {
+            arrival,
+            started: Instant::now(),
+            time: Timestamp::default(),
+            id: None,
+            client_id: None,
+            client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            tls: false,
+            trace: false,
+            pin: None,
+            route: None,
+            route_name: None,
+            series: None,
+            target: None,
+            decided: Decided::default(),
+            body: Body::default(),
+            upstream: Towards::default(),
+            running: None,
+            spent: false,
+        }
+    }
+
+    /// What is left in the first pass of a request that a subrequest has taken.
+    pub(crate) fn spent() -> Self {
+        Self { spent: true, ..Self::new(Arrival::current()) }
+    }
+
+    pub(crate) fn request_id(&self) -> &str {
+        match &self.id {
+            Some(RequestName::Made(text)) => text.as_str(),
+            Some(RequestName::Taken(text)) => text,
+            None => "",
+        }
+    }
+
+    /// The route, as long as the snapshot is pinned.
+    pub(crate) fn route(&self) -> Option<&Route> {
+        self.pin.as_ref()?.routes.get(self.route?)
+    }
+
+    /// Whether the request can be sent again from its start.
+    pub(crate) fn repeatable(&self, session: &mut Session) -> bool {
+        self.body.carriage.repeatable() && (!self.body.streams || session.is_body_empty())
+    }
+
+    /// How long the upstream took, from the first pick to the end of its response; zero where none was asked.
+    pub(crate) fn upstream_time(&self) -> Duration {
+        let Some(began) = self.upstream.began else { return Duration::ZERO };
+        self.upstream.ended.unwrap_or_else(Instant::now).saturating_duration_since(began)
+    }
+}

@@ -1,0 +1,195 @@
+//! The proxy's phases, in Pingora's words. Each hands over to the file that does it; none does anything itself.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::protocols::Digest;
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, Result};
+use rampart_policy::{Runtime, Snapshot};
+use rampart_record::Records;
+
+use crate::budget::BodyBudget;
+use crate::context::Context;
+use crate::listener::Arrival;
+use crate::upstream::Authorities;
+use crate::{Metrics, decide, failure, forward, head, log, response, subrequest, upstream};
+
+/// What a gateway serves from and writes to. All of it is shared with whoever reloads, reports and stops.
+pub struct Parts {
+    /// The configuration in force; a request keeps the one it started with.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// What survives reloads.
+    pub runtime: Arc<Runtime>,
+    /// Where requests are recorded.
+    pub records: Arc<Records>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The budget of buffered bodies.
+    pub budget: Arc<BodyBudget>,
+}
+
+/// The gateway as a Pingora proxy.
+pub struct Gateway {
+    pub(crate) parts: Parts,
+    pub(crate) authorities: Authorities,
+}
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// Attempts to reach an upstream, the first included. Only attempts of which nothing was sent are repeated, and
+    /// idempotent requests on a kept connection that turned out to be closed.
+    pub const MAX_TRIES: usize = 3;
+
+    /// A gateway made of `parts`.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, authorities: Authorities::default() }
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.parts.metrics
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(Arrival::current())
+    }
+
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {
+        // No response compression here: Pingora's would buffer event streams.
+    }
+
+    fn allow_spawning_subrequest(&self, session: &Session, _ctx: &Context) -> bool {
+        session.subrequest_ctx.is_none() && head::length_unknown(session.req_header())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        if session.subrequest_ctx.is_some() {
+            return match subrequest::take_over(session) {
+                Some(decided) => {
+                    *ctx = decided;
+                    Ok(false)
+                }
+                None => Error::e_explain(pingora::ErrorType::InternalError, "a subrequest without its request"),
+            };
+        }
+        decide::request(self, session, ctx).await
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+        upstream::peer(self, ctx)
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut Context,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        upstream::not_connected(self, ctx, error)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        reused: bool,
+        _peer: &HttpPeer,
+        _fd: std::os::fd::RawFd,
+        _digest: Option<&Digest>,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        upstream::connected(ctx, reused);
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        ctx.body.filled = false;
+        ctx.upstream.sent = Some(Instant::now());
+        forward::request(session, request, ctx)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        forward::body(body, ctx)
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        _response: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        upstream::responded(ctx);
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        _session: &mut Session,
+        header: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        response::head(header, ctx)
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _session: &mut Session,
+        _body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Context,
+    ) -> Result<Option<Duration>> {
+        upstream::received(ctx, end_of_stream)?;
+        Ok(None)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        upstream::broke_off(session, ctx, error, reused)
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
+        failure::answer(session, error, ctx).await
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Context, _error: &Error) -> bool {
+        // The access log and the security event say it, with the request's id and without its query.
+        true
+    }
+
+    fn request_summary(&self, session: &Session, ctx: &Context) -> String {
+        format!("{} request {}", session.req_header().method, ctx.request_id())
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
+        log::request(self, session, error, ctx);
+    }
+}

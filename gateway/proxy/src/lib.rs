@@ -1,0 +1,97 @@
+//! Rampart's phases around Pingora: a request comes in, is decided before anything of it leaves, and is forwarded or
+//! refused.
+//!
+//! # Use
+//!
+//! The server builds one [`Gateway`] from [`Parts`], one [`Front`] around it, and one Pingora service per listener:
+//!
+//! ```ignore
+//! let metrics = Arc::new(rampart_proxy::Metrics::default());
+//! metrics.register(registry);                         // a Registry with the prefix `rampart`
+//! let budget = BodyBudget::new(config.process.buffer_budget_bytes, &metrics);
+//! let gateway = Gateway::new(Parts { snapshot, runtime, records, metrics, budget });
+//! let front = Front::new(gateway, &server.configuration, config.process.max_connections);
+//! for listener in &config.listeners {
+//!     let certificates = match &listener.tls {         // keep a clone, call `reload()` on it
+//!         Some(tls) => Some(Certificates::load(tls.certificates.clone())?),
+//!         None => None,
+//!     };
+//!     server.add_service(front.service(listener, certificates.as_ref())?);
+//! }
+//! ```
+//!
+//! `ServerConf::max_retries` has to be [`Gateway::MAX_TRIES`]. A reload swaps `Parts::snapshot` (after
+//! `Runtime::reconcile`), may call [`BodyBudget::set_limit`] and [`Certificates::reload`]; nothing else is to be told.
+//! [`Connections::open`] of [`Front::connections`] shows when a drain is done.
+//!
+//! # A request's way
+//!
+//! | file | phase | what happens |
+//! |---|---|---|
+//! | `listener/` | accept | connection cap, TLS handshake and head deadlines, HTTP/2 limits |
+//! | `head.rs` | `request_filter` | client address, request id, pinned snapshot, framing, admission |
+//! | `body.rs` | `request_filter` | the body, bounded in bytes and time, before any upstream contact |
+//! | `decide.rs` | `request_filter` | judgement of head and body |
+//! | `subrequest.rs` | `request_filter` | the one kind of body that needs a second pass |
+//! | `upstream.rs` | `upstream_peer` | endpoint, TLS, protocol, deadlines, retries of failed connects |
+//! | `forward.rs` | `upstream_request_filter` | target, forwarding fields, framing |
+//! | `response.rs` | `response_filter` | single-connection fields, request id, route's edits |
+//! | `failure.rs` | `fail_to_proxy` | what went wrong upstream, as a refusal |
+//! | `refusal.rs` | | the one place that answers a refusal |
+//! | `log.rs` | `logging` | metrics, access log, security event |
+//!
+//! # What was tried with Pingora 0.9.1
+//!
+//! With bodies of 0, 1, 65,535, 65,536, 65,537, 131,073, 1 Mi and 10 Mi bytes, from HTTP/1 clients (`Content-Length` and
+//! chunked) and HTTP/2 clients (with and without a length), to HTTP/1 and HTTP/2 upstreams:
+//!
+//! - Every allowed body arrived intact (compared by hash) by the carriages of `body.rs`; of refused ones the upstream saw no
+//!   connection. Keep-alive survived, over HTTP/2 also after refusals with unread bodies.
+//! - A subrequest of an HTTP/2 request never answers unless its head is made HTTP/1.1 first (`subrequest.rs`).
+//! - `set_pipelining_enabled(true)` breaks the framing of the next request after some chunked bodies: it stays off
+//!   (`listener/app.rs`).
+//! - After the first request an idle HTTP/1 connection has no deadline (`respect_keepalive` sets it to infinite): the IO
+//!   object has one (`listener/io.rs`).
+//!
+//! # Open or closed
+//!
+//! What happens where a bound is met or a part fails:
+//!
+//! | where | bound (unit) | choice |
+//! |---|---|---|
+//! | open connections | listener's and process's `max_connections` (connections) | closed: new ones are shut at once |
+//! | TLS handshake, request head, idling | `handshake_deadline`, `header_deadline`, `idle` (time) | closed: connection ends |
+//! | HTTP/2 streams | `http2.streams`, twice that still running after resets (requests) | closed: stream is reset |
+//! | body size | route's limit (bytes) | closed: 413, before reading where the length is declared |
+//! | body time | route's or listener's `body_deadline` (time) | closed: 408 |
+//! | buffered bodies | `buffer_budget` (bytes) | closed: 503 with Retry-After |
+//! | body that cannot be decoded or parsed | profile's limits | as the profile says; by default closed: 400, 413 or 415 |
+//! | body in mode `stream`, or beyond a `prefix` | | open: not inspected, by configuration |
+//! | WebSocket on a route without `websocket` | | closed: 400 |
+//! | upstream unknown, unresolved, all tried | three tries (connections) | closed: 502, 503 or 504 |
+//! | upstream certificate, unreadable `ca_file` | | closed: 502 |
+//! | upstream certificate with `verify = false` | | open, by configuration |
+//! | a record that cannot be written | the record writers' bounds | open: the request goes on, the loss is counted |
+//! | routes beyond [`metrics::MAX_ROUTES`] | (names) | open: counted under `other` |
+//! | Pingora fails inside | | closed: 503 `internal` |
+
+mod body;
+mod budget;
+mod context;
+mod decide;
+mod failure;
+mod forward;
+mod gateway;
+mod head;
+mod listener;
+mod log;
+pub mod metrics;
+mod refusal;
+mod response;
+mod subrequest;
+mod upstream;
+
+pub use budget::BodyBudget;
+pub use gateway::{Gateway, Parts};
+pub use listener::{CertificateError, Certificates, Connections, Front, ListenerApp};
+pub use metrics::Metrics;

@@ -1,0 +1,289 @@
+//! The IO object around every accepted connection: total deadlines for request heads, for idling, and for the HTTP/2
+//! preface.
+//!
+//! Pingora times single reads (60 s each), so a peer that sends one byte a minute keeps a connection for hours, and after
+//! the first request an idle HTTP/1 connection has no deadline at all. Here the time of a whole head counts, from its first
+//! byte (or from the accept) to the moment the proxy has parsed it. A head that arrives in one read costs no timer: the
+//! clock is only asked for when the socket has nothing to give.
+//!
+//! Never looks at bytes; bodies have their own deadline (`body.rs`).
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::protocols::l4::stream::Stream as L4Stream;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::{SslDigest, TlsStream};
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, IO, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
+    UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::Cut;
+use super::connections::Slot;
+
+/// Length of the HTTP/2 connection preface (RFC 9113 section 3.4).
+const PREFACE_BYTES: usize = 24;
+
+/// What the peer is expected to send next; decides which deadline runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+enum Expect {
+    /// The rest of a request head (HTTP/1).
+    Head = 0,
+    /// The first byte of another request (HTTP/1 keep-alive).
+    NextRequest = 1,
+    /// The connection preface (HTTP/2).
+    Preface = 2,
+    /// Anything: no deadline of this layer runs.
+    Anything = 3,
+}
+
+/// The switch that the proxy turns as a connection goes from head to body to idle.
+///
+/// The low two bits hold [`Expect`], the others count the turns, so that a reader notices a turn it was not polled for.
+#[derive(Debug)]
+pub(crate) struct Gate(AtomicU32);
+
+/// How long each state may last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadlines {
+    /// From the accept or the first byte of a request head to its end.
+    pub(crate) head: Duration,
+    /// From the end of a response to the first byte of the next request.
+    pub(crate) idle: Duration,
+}
+
+/// A connection with its gate, its slot and its timer.
+pub(crate) struct GuardedIo<S> {
+    inner: S,
+    gate: Arc<Gate>,
+    deadlines: Deadlines,
+    cut: Arc<Cut>,
+    /// The gate's word that `since` and `timer` belong to.
+    seen: u32,
+    since: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+    preface_left: usize,
+    _slots: [Slot; 2],
+}
+
+// === impl Gate ===
+
+impl Gate {
+    fn new(expect: Expect) -> Arc<Self> {
+        Arc::new(Self(AtomicU32::new(expect as u32)))
+    }
+
+    fn turn(&self, expect: Expect) {
+        let turns = self.0.load(Ordering::Relaxed).wrapping_add(4) & !3;
+        self.0.store(turns | expect as u32, Ordering::Release);
+    }
+
+    /// The head is complete: what follows is bounded elsewhere.
+    pub(crate) fn head_complete(&self) {
+        self.turn(Expect::Anything);
+    }
+
+    /// The connection waits for a request: the first, whose deadline runs from the accept, or the next.
+    pub(crate) fn await_request(&self) {
+        if Expect::of(self.0.load(Ordering::Relaxed)) == Expect::Anything {
+            self.turn(Expect::NextRequest);
+        }
+    }
+}
+
+impl Expect {
+    fn of(word: u32) -> Self {
+        match word & 3 {
+            0 => Self::Head,
+            1 => Self::NextRequest,
+            2 => Self::Preface,
+            _ => Self::Anything,
+        }
+    }
+}
+
+/// The gate of an HTTP/1 stream that this crate accepted.
+pub(crate) fn gate_of(stream: &dyn IO) -> Option<&Gate> {
+    let any = stream.as_any();
+    if let Some(plain) = any.downcast_ref::<GuardedIo<L4Stream>>() {
+        return Some(&plain.gate);
+    }
+    any.downcast_ref::<GuardedIo<TlsStream<L4Stream>>>().map(|tls| &*tls.gate)
+}
+
+// === impl GuardedIo ===
+
+impl<S: IO> GuardedIo<S> {
+    pub(crate) fn new(inner: S, deadlines: Deadlines, cut: Arc<Cut>, slots: [Slot; 2]) -> Self {
+        let http2 = matches!(inner.selected_alpn_proto(), Some(ALPN::H2));
+        let gate = Gate::new(if http2 { Expect::Preface } else { Expect::Head });
+        Self {
+            inner,
+            seen: gate.0.load(Ordering::Relaxed),
+            gate,
+            deadlines,
+            cut,
+            since: Instant::now(),
+            timer: None,
+            preface_left: PREFACE_BYTES,
+            _slots: slots,
+        }
+    }
+
+    /// Takes note of a turn of the gate, and starts that state's clock.
+    fn expectation(&mut self) -> Expect {
+        let word = self.gate.0.load(Ordering::Acquire);
+        if word != self.seen {
+            self.seen = word;
+            self.timer = None;
+            if Expect::of(word) != Expect::Anything {
+                self.since = Instant::now();
+            }
+        }
+        Expect::of(word)
+    }
+
+    fn received(&mut self, expect: Expect, count: usize) {
+        match expect {
+            Expect::NextRequest if count > 0 => self.gate.turn(Expect::Head),
+            Expect::Preface => {
+                self.preface_left = self.preface_left.saturating_sub(count);
+                if self.preface_left == 0 {
+                    self.gate.turn(Expect::Anything);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Polls the clock of `expect`; ready when its deadline has passed.
+    fn poll_deadline(&mut self, expect: Expect, cx: &mut Context<'_>) -> Poll<()> {
+        let allowed = match expect {
+            Expect::Anything => return Poll::Pending,
+            Expect::NextRequest => self.deadlines.idle,
+            Expect::Head | Expect::Preface => self.deadlines.head,
+        };
+        let end = self.since + allowed;
+        self.timer.get_or_insert_with(|| Box::pin(sleep_until(end))).as_mut().poll(cx)
+    }
+}
+
+impl<S: IO> AsyncRead for GuardedIo<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        let this = self.get_mut();
+        let expect = this.expectation();
+        let before = buf.filled().len();
+        if let Poll::Ready(result) = Pin::new(&mut this.inner).poll_read(cx, buf) {
+            this.received(expect, buf.filled().len().saturating_sub(before));
+            return Poll::Ready(result);
+        }
+        ready!(this.poll_deadline(expect, cx));
+        match expect {
+            // As if the peer had closed: an idle connection that ends is no error.
+            Expect::NextRequest => {
+                this.cut.idle.inc();
+                Poll::Ready(Ok(()))
+            }
+            _ => {
+                this.cut.head_deadline.inc();
+                Poll::Ready(Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "request head deadline passed")))
+            }
+        }
+    }
+}
+
+impl<S: IO> AsyncWrite for GuardedIo<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.get_mut().inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.get_mut().inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
+
+// === what Pingora asks of a connection, passed through ===
+
+#[async_trait]
+impl<S: IO> Shutdown for GuardedIo<S> {
+    async fn shutdown(&mut self) {
+        Shutdown::shutdown(&mut self.inner).await;
+    }
+}
+
+impl<S: IO> UniqueID for GuardedIo<S> {
+    fn id(&self) -> UniqueIDType {
+        self.inner.id()
+    }
+}
+
+impl<S: IO> Ssl for GuardedIo<S> {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.inner.get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.inner.selected_alpn_proto()
+    }
+}
+
+impl<S: IO> GetTimingDigest for GuardedIo<S> {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.inner.get_timing_digest()
+    }
+
+    fn get_read_pending_time(&self) -> Duration {
+        self.inner.get_read_pending_time()
+    }
+
+    fn get_write_pending_time(&self) -> Duration {
+        self.inner.get_write_pending_time()
+    }
+}
+
+impl<S: IO> GetProxyDigest for GuardedIo<S> {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        self.inner.get_proxy_digest()
+    }
+}
+
+impl<S: IO> GetSocketDigest for GuardedIo<S> {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.inner.get_socket_digest()
+    }
+}
+
+#[async_trait]
+impl<S: IO> Peek for GuardedIo<S> {}
+
+impl<S: fmt::Debug> fmt::Debug for GuardedIo<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardedIo").field("inner", &self.inner).field("gate", &self.gate).finish_non_exhaustive()
+    }
+}

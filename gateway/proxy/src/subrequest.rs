@@ -1,0 +1,62 @@
+//! The one body that Pingora cannot be handed back: larger than its window, of undeclared length, read to its end.
+//!
+//! A subrequest carries it: a second pass through the phases whose request head is the first one's and whose body comes from
+//! a channel. What was decided goes along, so the second pass decides nothing and the body is forwarded once. It costs a
+//! task and two channels; no other request takes this way. The API is alpha in Pingora: it is used in this file only.
+//!
+//! Over HTTP/2 the head of a subrequest does not survive as it is (0.9.1 writes it as HTTP/1 with `HTTP/2` in the request
+//! line and without `Host`, cannot read it back and answers nothing), so it is made an HTTP/1.1 head with a length first.
+
+use std::mem;
+
+use bytes::Bytes;
+use http::Version;
+use http::header::{CONTENT_LENGTH, HOST};
+use pingora::proxy::Session;
+use pingora::proxy::subrequest::pipe::{InputBody, InputBodyType, pipe_subrequest};
+use pingora::proxy::subrequest::{BodyMode, Ctx};
+use pingora::{Error, ErrorType};
+
+use crate::context::Context;
+
+/// What the first pass hands to the second.
+struct Handover(Context);
+
+/// Sends the request and `body` to the upstream, and the response to the client, through a subrequest. Afterwards `context`
+/// is spent: the second pass logs the request.
+pub(crate) async fn carry(session: &mut Session, context: &mut Context, body: Bytes) -> pingora::Result<()> {
+    let Some(spawner) = session.subrequest_spawner.take() else {
+        return Error::e_explain(ErrorType::InternalError, "subrequests are not allowed here");
+    };
+    if session.as_http2().is_some() {
+        make_http1(session, body.len())?;
+    }
+    let handover = Handover(mem::replace(context, Context::spent()));
+    let ctx = Ctx::builder().body_mode(BodyMode::ExpectBody).user_ctx(Box::new(handover)).build();
+    let (prepared, handle) = spawner.create_subrequest(session.as_downstream(), ctx);
+    let body = InputBodyType::Preset(InputBody::Bytes(vec![body]));
+    match pipe_subrequest(session, prepared, handle, |task| Ok(Some(task)), body).await {
+        Ok(_) => Ok(()),
+        // The second pass has answered for itself, as far as the client was still there.
+        Err(failed) if failed.from_subreq => Ok(()),
+        Err(failed) => Err(failed.error),
+    }
+}
+
+/// In the second pass: what the first handed over.
+pub(crate) fn take_over(session: &mut Session) -> Option<Context> {
+    let handover = session.subrequest_ctx.as_mut()?.user_ctx_mut()?.downcast_mut::<Handover>()?;
+    Some(mem::replace(&mut handover.0, Context::spent()))
+}
+
+fn make_http1(session: &mut Session, length: usize) -> pingora::Result<()> {
+    let header = session.req_header_mut();
+    if !header.headers.contains_key(HOST)
+        && let Some(authority) = header.uri.authority().map(|authority| authority.as_str().to_owned())
+    {
+        header.insert_header(HOST, authority)?;
+    }
+    header.insert_header(CONTENT_LENGTH, length)?;
+    header.set_version(Version::HTTP_11);
+    Ok(())
+}
