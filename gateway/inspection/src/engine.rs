@@ -40,6 +40,13 @@ pub struct Scratch {
     work: u64,
 }
 
+impl Scratch {
+    /// Whether the rule at this position of the set matched the message that was inspected last.
+    pub(crate) fn has_fired(&self, rule: usize) -> bool {
+        self.fired.get(rule / 64).is_some_and(|word| word >> (rule % 64) & 1 == 1)
+    }
+}
+
 /// Which part of the message is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {

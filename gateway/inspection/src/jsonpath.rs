@@ -26,6 +26,17 @@ enum Step {
     Deep,
 }
 
+impl Step {
+    fn sample(&self) -> Option<Node<'_>> {
+        match self {
+            Self::Key(key) => Some(Node::Key(key)),
+            Self::Index(index) => Some(Node::Index(*index)),
+            Self::Any => Some(Node::Index(0)),
+            Self::Deep => None,
+        }
+    }
+}
+
 /// A compiled path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonPath {
@@ -68,6 +79,11 @@ impl JsonPath {
             }
         }
         Ok(Self { steps: steps.into_boxed_slice() })
+    }
+
+    /// Steps of one value that the path selects: `*` stands for the first element, `..` for no level.
+    pub fn sample(&self) -> Vec<Node<'_>> {
+        self.steps.iter().filter_map(Step::sample).collect()
     }
 
     /// Whether the path selects the value whose steps from the root are `nodes`.

@@ -1,5 +1,6 @@
 //! The inspection engine of Rampart.
 mod bytes;
+mod cases;
 mod category;
 mod exclusion;
 mod findings;
@@ -15,6 +16,7 @@ mod target;
 mod transform;
 mod engine;
 
+pub use cases::{CaseFailure, CaseReport, run_cases};
 pub use category::{Category, Severity};
 pub use engine::Scratch;
 pub use exclusion::{Exclusion, Exclusions, RouteExclusions, unused};

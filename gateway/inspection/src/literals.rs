@@ -133,20 +133,20 @@ fn optional(inner: Known) -> Known {
     }
 }
 
-/// A class of few bytes as strings of one byte.
+/// A class of few bytes as strings of one byte. (Alternatives of single letters parse as a Unicode class.)
 fn of_class(class: &Class) -> Option<Strings> {
-    const MAX_BYTES: usize = 10;
-    let Class::Bytes(class) = class else { return None };
-    let mut strings = Strings::new();
-    for range in class.ranges() {
-        for byte in range.start()..=range.end() {
-            strings.insert(vec![byte.to_ascii_lowercase()]);
-            if strings.len() > MAX_BYTES {
-                return None;
-            }
-        }
+    const MAX_BYTES: u32 = 10;
+    let ranges: Vec<(u32, u32)> = match class {
+        Class::Bytes(class) => class.ranges().iter().map(|r| (r.start().into(), r.end().into())).collect(),
+        Class::Unicode(class) => class.ranges().iter().map(|r| (r.start().into(), r.end().into())).collect(),
+    };
+    let few = ranges.iter().map(|(start, end)| end - start + 1).sum::<u32>() <= 2 * MAX_BYTES;
+    let ascii = matches!(class, Class::Bytes(_)) || ranges.iter().all(|(_, end)| *end < 0x80);
+    if !few || !ascii {
+        return None;
     }
-    Some(strings)
+    let bytes = ranges.iter().flat_map(|(start, end)| *start..=*end).filter_map(|byte| u8::try_from(byte).ok());
+    Some(bytes.map(|byte| vec![byte.to_ascii_lowercase()]).collect())
 }
 
 fn concat(parts: &[Hir]) -> Known {
@@ -242,7 +242,8 @@ mod tests {
             ("(?:abc)+d", vec![vec!["abc"]]),
             ("(?:abc)*def", vec![vec!["def"]]),
             (r"\d+", vec![]),
-            (r"'\s*or\s", vec![vec!["'"], vec!["or"]]),
+            (r"'\s*or[a-z]", vec![vec!["'"], vec!["or"]]),
+            (r"'\s*or[ +]x", vec![vec!["or x", "or+x"], vec!["'"]]),
         ] {
             assert_eq!(clauses(pattern), expect, "{pattern}");
         }

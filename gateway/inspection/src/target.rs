@@ -216,6 +216,51 @@ impl Target {
         &self.text
     }
 
+    /// A value that this target selects, for cases.
+    pub(crate) fn sample(&self) -> Sample<'_> {
+        let Some(domain) = Domain::ALL.into_iter().find(|domain| self.domains.holds(*domain)) else {
+            return Sample::Uri;
+        };
+        let plain = |kind, name| Sample::Value { kind, aspect: Aspect::Text, name: self.sample_name(name), is_name: false };
+        let name_of = |kind| Sample::Value { kind, aspect: Aspect::Text, name: SampleName::None, is_name: true };
+        match domain {
+            Domain::Uri => Sample::Uri,
+            Domain::Method => Sample::Method,
+            Domain::Path => plain(Kind::Path, SampleName::None),
+            Domain::Query => plain(Kind::Query, SampleName::Text(b"case")),
+            Domain::Header => plain(Kind::Header, SampleName::Text(b"x-case")),
+            Domain::Cookie => plain(Kind::Cookie, SampleName::Text(b"case")),
+            Domain::Form => plain(Kind::Form, SampleName::Text(b"case")),
+            Domain::Json => plain(Kind::Json, SampleName::Text(b"case")),
+            Domain::Xml => plain(Kind::Xml, SampleName::Xml(vec![b"case"])),
+            Domain::Body => plain(Kind::Body, SampleName::None),
+            Domain::File | Domain::FileContent => Sample::Value {
+                kind: Kind::File,
+                aspect: if domain == Domain::File { Aspect::FileName } else { Aspect::FileContent },
+                name: self.sample_name(SampleName::Text(b"case")),
+                is_name: false,
+            },
+            Domain::QueryName => name_of(Kind::Query),
+            Domain::HeaderName => name_of(Kind::Header),
+            Domain::CookieName => name_of(Kind::Cookie),
+            Domain::FormName => name_of(Kind::Form),
+            Domain::FilePart => name_of(Kind::File),
+            Domain::JsonName => name_of(Kind::Json),
+            Domain::XmlName => name_of(Kind::Xml),
+        }
+    }
+
+    fn sample_name<'t>(&'t self, otherwise: SampleName<'t>) -> SampleName<'t> {
+        match &self.selector {
+            Selector::All => otherwise,
+            Selector::Name(name) | Selector::NameAnyCase(name) => SampleName::Text(name),
+            Selector::Json(path) => SampleName::Json(path),
+            Selector::Xml(path) => {
+                SampleName::Xml(path.steps.iter().map(|step| step.name.as_deref().unwrap_or(b"any")).collect())
+            }
+        }
+    }
+
     pub(crate) const fn is_matched(&self) -> bool {
         self.domains.0 == 0
     }
@@ -233,6 +278,29 @@ fn selector(kind: &str, name: &str) -> Result<Selector, TargetError> {
         "header" | "header_names" => Ok(Selector::NameAnyCase(name.as_bytes().into())),
         _ => Ok(Selector::Name(name.as_bytes().into())),
     }
+}
+
+/// A place to put the string of a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Sample<'t> {
+    Uri,
+    Method,
+    Value {
+        kind: Kind,
+        aspect: Aspect,
+        name: SampleName<'t>,
+        /// The string is the name of the value.
+        is_name: bool,
+    },
+}
+
+/// The name of the value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SampleName<'t> {
+    None,
+    Text(&'t [u8]),
+    Json(&'t JsonPath),
+    Xml(Vec<&'t [u8]>),
 }
 
 /// What is inspected: some bytes of a message, and the name they bear.
@@ -276,15 +344,19 @@ impl Selector {
     }
 }
 
-/// The steps from the root to `node`, at most as many as documents may be deep.
+/// The steps from the root to `node`, without the root of a JSON document.
 fn steps<'m, 'a>(nodes: &'m [DocumentNode<'a>], node: u32) -> Vec<&'m Step<'a>> {
     let mut steps = Vec::new();
     let mut at = node;
     while let Some(found) = nodes.get(at as usize) {
-        if matches!(found.step, Step::Root | Step::Part(_)) || found.parent == at || steps.len() > 1024 {
+        if matches!(found.step, Step::Root | Step::Part(_)) {
             break;
         }
         steps.push(&found.step);
+        // A parent stands before its children, so this ends; a root is its own parent.
+        if found.parent >= at {
+            break;
+        }
         at = found.parent;
     }
     steps.reverse();

@@ -20,29 +20,35 @@ pub(super) fn replace(input: &[u8], out: &mut Vec<u8>) -> bool {
 }
 
 /// Takes `/* ... */` and `<!-- ... -->` out, and `--` or `#` with all that follows.
+///
+/// ModSecurity copies the byte after a comment without looking at it, the C string's NUL at the end of the value too,
+/// and leaves a space for a comment that does not end; rule sets were written against that, so it is kept.
 pub(super) fn remove(input: &[u8], out: &mut Vec<u8>) -> bool {
     let mut rest = input;
     loop {
-        let (close, skip): (&[u8], usize) = match rest {
-            [] => break,
-            [b'/', b'*', ..] => (b"*/", 2),
-            [b'<', b'!', b'-', b'-', ..] => (b"-->", 4),
-            [b'-', b'-', ..] | [b'#', ..] => break,
+        let inside = match rest {
+            [] | [b'-', b'-', ..] | [b'#', ..] => break,
+            [b'/', b'*', inside @ ..] | [b'<', b'!', b'-', b'-', inside @ ..] => inside,
             [byte, after @ ..] => {
                 out.push(*byte);
                 rest = after;
                 continue;
             }
         };
-        let inside = rest.get(skip..).unwrap_or_default();
-        let Some(end) = memchr::memmem::find(inside, close) else {
-            // ModSecurity: an unfinished comment leaves a space and takes the rest.
+        let Some(after) = after_comment(inside) else {
             out.push(b' ');
             break;
         };
-        rest = inside.get(end + close.len()..).unwrap_or_default();
+        out.push(after.first().copied().unwrap_or(0));
+        rest = after.get(1..).unwrap_or_default();
     }
     out.as_slice() != input
+}
+
+/// What follows the first `*/` or `-->`: either ends either kind of comment.
+fn after_comment(inside: &[u8]) -> Option<&[u8]> {
+    let ends = [b"*/".as_slice(), b"-->"].map(|end| memchr::memmem::find(inside, end).map(|at| at + end.len()));
+    inside.get(ends.into_iter().flatten().min()?..)
 }
 
 /// Takes only the characters out that open and close comments.

@@ -1,4 +1,4 @@
-//! `escapeSeqDecode`: ANSI C escapes. What is no valid escape stays as it is, backslash and all.
+//! `escapeSeqDecode`: ANSI C escapes. Where none is valid the backslash goes and the byte after it stays.
 
 use super::hex_pair;
 use super::js_decode::{letter_escape, octal};
@@ -9,17 +9,9 @@ pub(super) fn apply(input: &[u8], out: &mut Vec<u8>) -> bool {
     while let Some(at) = memchr::memchr(b'\\', rest) {
         let (before, escape) = rest.split_at(at);
         out.extend_from_slice(before);
-        let length = match one(escape.get(1..).unwrap_or_default()) {
-            Some((byte, length)) => {
-                out.push(byte);
-                changed = true;
-                length
-            }
-            None => {
-                out.push(b'\\');
-                1
-            }
-        };
+        let (byte, length) = one(escape.get(1..).unwrap_or_default());
+        out.push(byte);
+        changed |= length > 1;
         rest = escape.get(length..).unwrap_or_default();
     }
     out.extend_from_slice(rest);
@@ -27,13 +19,12 @@ pub(super) fn apply(input: &[u8], out: &mut Vec<u8>) -> bool {
 }
 
 /// The byte that `rest` (what follows a backslash) stands for, and the length with the backslash.
-fn one(rest: &[u8]) -> Option<(u8, usize)> {
+fn one(rest: &[u8]) -> (u8, usize) {
     match rest {
-        [b'x' | b'X', digits @ ..] => hex_pair(digits).map(|byte| (byte, 4)),
-        [b'0'..=b'7', ..] => Some(three_octal(rest)),
-        [same @ (b'\\' | b'?' | b'\'' | b'"'), ..] => Some((*same, 2)),
-        [letter, ..] => letter_escape(*letter).map(|byte| (byte, 2)),
-        [] => None,
+        [] => (b'\\', 1),
+        [x @ (b'x' | b'X'), digits @ ..] => hex_pair(digits).map_or((*x, 2), |byte| (byte, 4)),
+        [b'0'..=b'7', ..] => three_octal(rest),
+        [letter, ..] => (letter_escape(*letter).unwrap_or(*letter), 2),
     }
 }
 

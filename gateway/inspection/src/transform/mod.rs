@@ -9,6 +9,7 @@
 //! value; the engine then skips it without looking at the bytes again.
 
 mod base64;
+mod best_fit;
 mod cmd_line;
 mod comments;
 mod css_decode;

@@ -33,8 +33,7 @@ fn normalize(input: &[u8], out: &mut Vec<u8>) {
             }
         }
     }
-    let ends_in_directory = input.ends_with(b"/") || input.ends_with(b"/.") || input.ends_with(b"/..");
-    if ends_in_directory && !out.is_empty() && out.last() != Some(&b'/') {
+    if input.ends_with(b"/") && !out.is_empty() && out.last() != Some(&b'/') {
         out.push(b'/');
     }
 }
