@@ -6,6 +6,7 @@ mod fault;
 mod intake;
 mod journal;
 mod metrics;
+mod raw;
 mod records;
 mod redact;
 mod store;
@@ -21,6 +22,7 @@ pub use fault::{Fault, FaultReport};
 pub use intake::Overload;
 pub use journal::{Destination, FileConfig, Journal, JournalConfig, JournalError};
 pub use metrics::Metrics;
+pub use raw::{RawDestination, RawJournal, RawLog, RawOverload, RawRedaction, RawStorage};
 pub use records::{OpenError, RecordConfig, Records};
 pub use redact::{BadPattern, DEFAULT_TARGETS, DEFAULT_VALUE_BYTES, REDACTED, Redaction};
 pub use store::{

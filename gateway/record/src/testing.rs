@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -14,6 +15,10 @@ pub(crate) struct Standing(AtomicI64);
 impl Standing {
     pub(crate) fn at(text: &str) -> Arc<Self> {
         Arc::new(Self(AtomicI64::new(text.parse::<Timestamp>().unwrap().millis())))
+    }
+
+    pub(crate) fn advance(&self, span: Duration) {
+        self.0.store(self.now().plus(span).millis(), Ordering::SeqCst);
     }
 
     pub(crate) fn put(&self, text: &str) {
