@@ -1,0 +1,26 @@
+//! One request through one snapshot: the order of checks, the verdict, the status.
+//!
+//! `proxy` asks it about live traffic; `explain`, `test` and later `replay` ask it about requests that nobody sent. There
+//! is no second place that decides, so they cannot drift apart.
+//!
+//! A request is decided in two steps, because its body must not be read before its head is known to be worth it:
+//!
+//! 1. [`admit`] looks at the head alone: framing, host, path, route, method, declared length. It gives an [`Admission`]
+//!    with the plan for the body, or the refusal.
+//! 2. [`judge_head`] and [`judge`] inspect: the head before a body that is worth waiting for, and the whole.
+//!
+//! The caller reads the body in between. Nothing here waits, reads a clock or knows a socket.
+
+mod admission;
+mod code;
+mod head;
+mod judgement;
+mod refusal;
+
+#[cfg(test)]
+mod tests;
+
+pub use admission::{Admission, BodyPlan, Declared, Denied, admit};
+pub use code::Code;
+pub use judgement::{Judgement, Seen, Workspace, judge, judge_head};
+pub use refusal::Refusal;

@@ -1,0 +1,52 @@
+//! A refusal as the decision makes it, before anything turns it into an HTTP answer.
+//!
+//! It holds what the client may know. Rule ids, scores and patterns are not here: they go to the security event.
+
+use std::borrow::Cow;
+
+use crate::Code;
+
+/// One refused request: the stable code, and what to tell the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The stable code; gives status, verdict and title.
+    pub code: Code,
+    /// The status to answer with: the code's own, or one that a rule names.
+    pub status: u16,
+    /// One sentence that says what is wrong and, when the profile discloses it, where.
+    pub error: Cow<'static, str>,
+    /// One sentence that says what to do about it, or why in general.
+    pub detail: Cow<'static, str>,
+    /// `Allow` of a 405 (RFC 9110 section 15.5.6).
+    pub allow: Option<String>,
+    /// `Retry-After` in seconds; never 0.
+    pub retry_after_s: Option<u32>,
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// A refusal with the code's own status.
+    pub fn new(code: Code, error: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            status: code.status(),
+            error: error.into(),
+            detail: detail.into(),
+            allow: None,
+            retry_after_s: None,
+        }
+    }
+
+    /// The same refusal, with `Retry-After`.
+    pub fn retry_after_s(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds.max(1));
+        self
+    }
+
+    /// The same refusal, with `Allow`.
+    pub fn allow(mut self, methods: impl Into<String>) -> Self {
+        self.allow = Some(methods.into());
+        self
+    }
+}
