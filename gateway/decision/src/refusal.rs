@@ -39,12 +39,14 @@ impl Refusal {
     }
 
     /// The same refusal, with `Retry-After`.
+    #[must_use]
     pub fn retry_after_s(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds.max(1));
         self
     }
 
     /// The same refusal, with `Allow`.
+    #[must_use]
     pub fn allow(mut self, methods: impl Into<String>) -> Self {
         self.allow = Some(methods.into());
         self
