@@ -136,8 +136,7 @@ async fn read_chunks(
 /// The prefix has arrived; the body may, by chance, have ended with it.
 fn prefix_read(session: &mut Session, bytes: Bytes) -> Buffered {
     let whole = session.is_body_done();
-    let carriage =
-        if whole { Carriage::Subrequest(bytes.clone()) } else { Carriage::Prepended(bytes.clone()) };
+    let carriage = if whole { Carriage::Subrequest(bytes.clone()) } else { Carriage::Prepended(bytes.clone()) };
     Buffered { bytes, carriage, whole }
 }
 

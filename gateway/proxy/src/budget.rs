@@ -36,8 +36,7 @@ impl BodyBudget {
     /// A budget of `limit_bytes`, shown in `metrics`.
     pub fn new(limit_bytes: u64, metrics: &Metrics) -> Arc<Self> {
         let (used_gauge, limit_gauge) = metrics.budget();
-        let budget =
-            Self { limit: AtomicU64::new(limit_bytes), used: AtomicU64::new(0), used_gauge, limit_gauge };
+        let budget = Self { limit: AtomicU64::new(limit_bytes), used: AtomicU64::new(0), used_gauge, limit_gauge };
         budget.set_limit(limit_bytes);
         Arc::new(budget)
     }

@@ -2,6 +2,7 @@
 //!
 //! The snapshot is pinned until the response head has been shaped, then let go: a stream of hours holds no configuration.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,6 @@ use rampart_inspection::Match;
 use rampart_policy::{Route, Snapshot};
 use rampart_record::{Timestamp, Verdict};
 use rampart_upstream::{EndpointId, Lease};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::body::Carriage;
 use crate::budget::Permit;
@@ -27,8 +27,8 @@ pub(crate) enum RequestName {
     Taken(Box<str>),
 }
 
-/// One request.
-pub(crate) struct Context {
+/// One request, as the proxy's phases pass it on. Opaque outside of this crate.
+pub struct Context {
     pub(crate) arrival: Arrival,
     pub(crate) started: Instant,
     pub(crate) time: Timestamp,
@@ -39,10 +39,17 @@ pub(crate) struct Context {
     pub(crate) tls: bool,
     pub(crate) trace: bool,
     pub(crate) pin: Option<Arc<Snapshot>>,
-    /// Digest of the snapshot, for the event; kept where an event is to be written.
+    /// Digest of the snapshot that decided, once there is something to record.
+    pub(crate) digest: Option<Arc<str>>,
     pub(crate) route: Option<usize>,
     pub(crate) route_name: Option<Arc<str>>,
     pub(crate) series: Option<Arc<RouteMetrics>>,
+    /// What consistent hashing goes by, where the upstream is spread so.
+    pub(crate) hash: u64,
+    /// Whether the request may become a WebSocket.
+    pub(crate) upgrade: bool,
+    /// Whether the exchange may last as long as it likes: no total deadline.
+    pub(crate) unhurried: bool,
     /// The target to forward, where it is not the received one.
     pub(crate) target: Option<Bytes>,
     pub(crate) decided: Decided,
@@ -119,7 +126,11 @@ impl Context {
             tls: false,
             trace: false,
             pin: None,
+            digest: None,
             route: None,
+            hash: 0,
+            upgrade: false,
+            unhurried: false,
             route_name: None,
             series: None,
             target: None,
@@ -147,6 +158,18 @@ impl Context {
     /// The route, as long as the snapshot is pinned.
     pub(crate) fn route(&self) -> Option<&Route> {
         self.pin.as_ref()?.routes.get(self.route?)
+    }
+
+    /// From the head to the last byte of the body.
+    pub(crate) fn body_deadline(&self) -> Duration {
+        self.route().and_then(|route| route.body_deadline).unwrap_or(self.arrival.body_deadline)
+    }
+
+    /// Lets go of the configuration; what an event needs of it stays.
+    pub(crate) fn release(&mut self) {
+        if let Some(snapshot) = self.pin.take() {
+            self.digest = Some(snapshot.digest.as_str().into());
+        }
     }
 
     /// Whether the request can be sent again from its start.

@@ -1,7 +1,7 @@
 //! The request head as the upstream gets it.
 //!
-//! - The target is the normalised path (the one that was matched and inspected), less the route's prefix or rewritten, and
-//!   the query as received; always in origin form.
+//! - The target is the normalised path (the one that was matched and inspected), rewritten as its route says, and the query
+//!   as received; always in origin form.
 //! - Forwarding fields are overwritten, never appended to: what a stranger wrote into them is gone. So are the fields by
 //!   which some servers let a request name another path or host than its own.
 //! - Framing is the gateway's: a buffered body goes with its exact `Content-Length`, and never with `Transfer-Encoding`.
@@ -9,14 +9,21 @@
 //! - Pingora has removed the single-connection fields and those that `Connection` nominates before this runs
 //!   (RFC 9110 section 7.6.1); [`check_nominations`] refuses what it would refuse, but before the upstream is contacted.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderName, TRANSFER_ENCODING};
 use pingora::http::RequestHeader;
+use pingora::proxy::Session;
 use rampart_decision::{Code, Refusal};
+use rampart_policy::HeaderEdits;
+use rampart_upstream::{HostHeader, Lease};
 
+use crate::body::BodyFault;
+use crate::context::Context;
+use crate::failure::refuse;
+use crate::head;
 use crate::response::X_REQUEST_ID;
 
 /// Pingora refuses a request whose `Connection` names this many fields or more.
@@ -57,6 +64,58 @@ pub(crate) struct Forwarding<'a> {
     pub(crate) body_length: Option<u64>,
 }
 
+/// The head that goes to the upstream, by what was decided.
+pub(crate) fn request(session: &Session, request: &mut RequestHeader, ctx: &Context) -> pingora::Result<()> {
+    let snapshot = ctx.pin.as_deref();
+    let route = ctx.route();
+    let upstream = route.and_then(|route| snapshot?.upstream(route.upstream()?));
+    let endpoint = ctx.upstream.lease.as_ref().map(Lease::endpoint);
+    let host = upstream.and_then(|upstream| match &upstream.host_header {
+        HostHeader::Preserve => None,
+        HostHeader::Upstream => endpoint.map(|endpoint| endpoint.address().host_header()),
+        HostHeader::Literal(host) => Some(&**host),
+    });
+    if let Some(route) = route {
+        edit(request, &route.request_headers)?;
+    }
+    let forwarding = Forwarding {
+        target: ctx.target.as_deref(),
+        host,
+        client_host: head::host(session.req_header()),
+        client: ctx.client,
+        tls: ctx.tls,
+        request_id: ctx.request_id(),
+        trace: ctx.trace,
+        body_length: ctx.body.length,
+    };
+    shape(request, &forwarding)
+}
+
+fn edit(request: &mut RequestHeader, edits: &HeaderEdits) -> pingora::Result<()> {
+    for name in &edits.remove {
+        request.remove_header(name);
+    }
+    for (name, value) in &edits.set {
+        request.insert_header(name, value)?;
+    }
+    Ok(())
+}
+
+/// A piece of body on its way to the upstream: the first takes what was read before, and the sum stays in its limit.
+pub(crate) fn body(chunk: &mut Option<Bytes>, ctx: &mut Context) -> pingora::Result<()> {
+    if !ctx.body.filled {
+        ctx.body.filled = true;
+        ctx.body.passed_bytes = 0;
+        ctx.body.carriage.fill(chunk);
+    }
+    ctx.body.passed_bytes += chunk.as_ref().map_or(0, Bytes::len) as u64;
+    if ctx.body.limit_bytes > 0 && ctx.body.passed_bytes > ctx.body.limit_bytes {
+        let limit_bytes = ctx.body.limit_bytes;
+        return Err(refuse(ctx, BodyFault::TooLarge { limit_bytes }.into()));
+    }
+    Ok(())
+}
+
 /// Rewrites `request` for the upstream.
 pub(crate) fn shape(request: &mut RequestHeader, forwarding: &Forwarding<'_>) -> pingora::Result<()> {
     if let Some(target) = forwarding.target {
@@ -94,36 +153,23 @@ fn frame(request: &mut RequestHeader, length: u64) -> pingora::Result<()> {
     Ok(())
 }
 
-/// The target to forward: `path` less `strip`, after `rewrite`, with the query of the received target. Borrowed when it is
-/// what the client sent.
-pub(crate) fn target<'a>(
-    received: &'a [u8],
-    path: &[u8],
-    query: Option<&[u8]>,
-    strip: Option<&str>,
-    rewrite: Option<&str>,
-) -> Cow<'a, [u8]> {
-    let stripped = strip.and_then(|prefix| strip_prefix(path, prefix.as_bytes())).unwrap_or(path);
-    let mut target = Vec::with_capacity(received.len() + rewrite.map_or(0, str::len) + 1);
-    if let Some(prefix) = rewrite {
-        target.extend_from_slice(prefix.trim_end_matches('/').as_bytes());
+/// The target to forward, of the path that the upstream is to see and the query of the received target; `None` where that
+/// is what the client sent.
+pub(crate) fn target(received: &[u8], path: &[u8], query: Option<&[u8]>) -> Option<Bytes> {
+    let same = match query {
+        None => received == path,
+        Some(query) => received.strip_prefix(path).and_then(|rest| rest.strip_prefix(b"?")) == Some(query),
+    };
+    if same {
+        return None;
     }
-    if !stripped.starts_with(b"/") {
-        target.push(b'/');
-    }
-    target.extend_from_slice(stripped);
+    let mut target = BytesMut::with_capacity(path.len() + query.map_or(0, |query| query.len() + 1));
+    target.extend_from_slice(path);
     if let Some(query) = query {
-        target.push(b'?');
+        target.extend_from_slice(b"?");
         target.extend_from_slice(query);
     }
-    if target == received { Cow::Borrowed(received) } else { Cow::Owned(target) }
-}
-
-/// `path` without `prefix`, where `prefix` ends at a segment: `/llm/openai` of `/llm/openai/v1`, not of `/llm/openai2`.
-fn strip_prefix<'p>(path: &'p [u8], prefix: &[u8]) -> Option<&'p [u8]> {
-    let prefix = prefix.strip_suffix(b"/").unwrap_or(prefix);
-    let rest = path.strip_prefix(prefix)?;
-    (rest.is_empty() || rest.starts_with(b"/")).then_some(rest)
+    Some(target.freeze())
 }
 
 /// Refuses what Pingora would refuse only after it had connected: too many nominations, or nominated fields on which the
@@ -243,27 +289,29 @@ mod tests {
         check(&of(Some(5)), &[("Content-Length", "5")], &[("content-length", "5")]);
         check(&of(Some(0)), &[("Transfer-Encoding", "chunked")], &[("content-length", "0"), ("transfer-encoding", "")]);
         check(&of(Some(0)), &[], &[("content-length", ""), ("transfer-encoding", "")]);
-        check(&of(None), &[("Transfer-Encoding", "chunked")], &[("content-length", ""), ("transfer-encoding", "chunked")]);
+        check(
+            &of(None),
+            &[("Transfer-Encoding", "chunked")],
+            &[("content-length", ""), ("transfer-encoding", "chunked")],
+        );
     }
 
     #[test]
     fn targets() {
         #[track_caller]
-        fn check(received: &str, path: &str, strip: Option<&str>, rewrite: Option<&str>, expect: &str) {
+        fn check(received: &str, path: &str, expect: Option<&str>) {
             let query = received.split_once('?').map(|(_, query)| query.as_bytes());
-            let made = target(received.as_bytes(), path.as_bytes(), query, strip, rewrite);
-            assert_eq!(std::str::from_utf8(&made).unwrap(), expect);
-            assert_eq!(matches!(made, Cow::Borrowed(_)), received == expect);
+            let made = target(received.as_bytes(), path.as_bytes(), query);
+            assert_eq!(made.as_deref(), expect.map(str::as_bytes));
         }
-        check("/a/b?c=d", "/a/b", None, None, "/a/b?c=d");
-        check("/a/./b?c=d", "/a/b", None, None, "/a/b?c=d");
-        check("http://h/a?x", "/a", None, None, "/a?x");
-        check("/llm/openai/v1?x", "/llm/openai/v1", Some("/llm/openai"), None, "/v1?x");
-        check("/llm/openai", "/llm/openai", Some("/llm/openai/"), None, "/");
-        check("/llm/openai2", "/llm/openai2", Some("/llm/openai"), None, "/llm/openai2");
-        check("/x/y", "/x/y", Some("/x"), Some("/base/"), "/base/y");
-        check("/x", "/x", Some("/x"), Some("/base"), "/base/");
-        check("/x?", "/x", None, None, "/x?");
+        check("/a/b?c=d", "/a/b", None);
+        check("/a/b", "/a/b", None);
+        check("/a?", "/a", None);
+        check("/a/./b?c=d", "/a/b", Some("/a/b?c=d"));
+        check("http://h/a?x", "/a", Some("/a?x"));
+        check("http://h/a", "/a", Some("/a"));
+        check("/llm/openai/v1?x=?", "/v1", Some("/v1?x=?"));
+        check("/a?b", "/a?", Some("/a??b"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, Result};
 use rampart_policy::{Runtime, Snapshot};
-use rampart_record::Records;
+use rampart_record::{Records, Redaction};
 
 use crate::budget::BodyBudget;
 use crate::context::Context;
@@ -29,6 +29,8 @@ pub struct Parts {
     pub runtime: Arc<Runtime>,
     /// Where requests are recorded.
     pub records: Arc<Records>,
+    /// What of matched values may be shown in events.
+    pub redaction: Redaction,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The budget of buffered bodies.
@@ -189,7 +191,7 @@ impl ProxyHttp for Gateway {
         format!("{} request {}", session.req_header().method, ctx.request_id())
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
-        log::request(self, session, error, ctx);
+    async fn logging(&self, session: &mut Session, _error: Option<&Error>, ctx: &mut Context) {
+        log::request(self, session, ctx);
     }
 }

@@ -9,7 +9,7 @@
 //! let metrics = Arc::new(rampart_proxy::Metrics::default());
 //! metrics.register(registry);                         // a Registry with the prefix `rampart`
 //! let budget = BodyBudget::new(config.process.buffer_budget_bytes, &metrics);
-//! let gateway = Gateway::new(Parts { snapshot, runtime, records, metrics, budget });
+//! let gateway = Gateway::new(Parts { snapshot, runtime, records, redaction, metrics, budget });
 //! let front = Front::new(gateway, &server.configuration, config.process.max_connections);
 //! for listener in &config.listeners {
 //!     let certificates = match &listener.tls {         // keep a clone, call `reload()` on it
@@ -92,6 +92,7 @@ mod subrequest;
 mod upstream;
 
 pub use budget::BodyBudget;
+pub use context::Context;
 pub use gateway::{Gateway, Parts};
 pub use listener::{CertificateError, Certificates, Connections, Front, ListenerApp};
 pub use metrics::Metrics;

@@ -169,7 +169,11 @@ impl Metrics {
             Unit::Seconds,
             self.overhead.clone(),
         );
-        registry.register("refusals", "Requests that the gateway itself answered, by code", self.refusals_family.clone());
+        registry.register(
+            "refusals",
+            "Requests that the gateway itself answered, by code",
+            self.refusals_family.clone(),
+        );
         registry.register("requests_in_flight", "Requests that run now", self.in_flight.clone());
         registry.register("connections", "Open client connections", self.connections_family.clone());
         registry.register("connections_accepted", "Client connections that were let in", self.accepted.clone());

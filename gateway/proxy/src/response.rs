@@ -3,9 +3,13 @@
 //! Fields that concern one connection only end here (RFC 9110 section 7.6.1): the standard ones, and those that the
 //! upstream's `Connection` nominates. Framing stays Pingora's. A 101 keeps its handshake fields.
 
-use http::header::{CONNECTION, HeaderName, PROXY_AUTHENTICATE, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, LOCATION, PROXY_AUTHENTICATE, UPGRADE};
 use http::{HeaderMap, StatusCode};
 use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use rampart_policy::{HeaderEdits, Redirect};
+
+use crate::context::Context;
 
 /// The request's id, towards both sides. With this spelling over HTTP/1.
 pub(crate) const X_REQUEST_ID: &str = "X-Request-Id";
@@ -20,6 +24,41 @@ const SINGLE_HOP: [HeaderName; 4] = [
     PROXY_AUTHENTICATE,
     HeaderName::from_static("proxy-authentication-info"),
 ];
+
+/// The head of a response on its way to the client. The configuration is let go here: what follows is bytes.
+pub(crate) fn head(header: &mut ResponseHeader, ctx: &mut Context) -> pingora::Result<()> {
+    shape(header, ctx.request_id())?;
+    if header.status.is_informational() && header.status != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(());
+    }
+    if let Some(route) = ctx.route() {
+        edit(header, &route.response_headers)?;
+    }
+    ctx.release();
+    Ok(())
+}
+
+fn edit(header: &mut ResponseHeader, edits: &HeaderEdits) -> pingora::Result<()> {
+    for name in &edits.remove {
+        header.remove_header(name);
+    }
+    for (name, value) in &edits.set {
+        header.insert_header(name, value)?;
+    }
+    Ok(())
+}
+
+/// Sends the client elsewhere. A body that was not read ends the connection.
+pub(crate) async fn redirect(session: &mut Session, redirect: &Redirect, request_id: &str) -> pingora::Result<()> {
+    if !session.is_body_done() {
+        session.set_keepalive(None);
+    }
+    let mut header = ResponseHeader::build(redirect.status, Some(4))?;
+    header.insert_header(LOCATION, &*redirect.to)?;
+    header.insert_header(CONTENT_LENGTH, 0)?;
+    header.insert_header(X_REQUEST_ID, request_id)?;
+    session.write_response_header(Box::new(header), true).await
+}
 
 /// Removes what concerns the upstream's connection only, and sets the request id.
 pub(crate) fn shape(header: &mut ResponseHeader, request_id: &str) -> pingora::Result<()> {
@@ -94,7 +133,12 @@ mod tests {
         check(
             101,
             &[("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Accept", "x")],
-            &[("connection", "Upgrade"), ("sec-websocket-accept", "x"), ("upgrade", "websocket"), ("x-request-id", "ID")],
+            &[
+                ("connection", "Upgrade"),
+                ("sec-websocket-accept", "x"),
+                ("upgrade", "websocket"),
+                ("x-request-id", "ID"),
+            ],
         );
     }
 }

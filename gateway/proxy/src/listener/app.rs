@@ -112,7 +112,7 @@ impl ListenerApp {
         slots.map(|(all, own)| [all, own])
     }
 
-    fn guard<S: IO>(&self, io: S, slots: [Slot; 2]) -> Stream {
+    fn guard<S: IO + 'static>(&self, io: S, slots: [Slot; 2]) -> Stream {
         Box::new(GuardedIo::new(io, self.deadlines, Arc::clone(&self.cut), slots))
     }
 

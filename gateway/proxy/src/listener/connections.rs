@@ -16,7 +16,7 @@ pub struct Connections {
 
 /// One open connection. Dropping it frees the place.
 #[derive(Debug)]
-pub struct Slot(Arc<Connections>);
+pub(crate) struct Slot(Arc<Connections>);
 
 // === impl Connections ===
 
@@ -37,7 +37,7 @@ impl Connections {
     }
 
     /// Takes a place, or says that there is none.
-    pub fn admit(self: &Arc<Self>) -> Option<Slot> {
+    pub(crate) fn admit(self: &Arc<Self>) -> Option<Slot> {
         let taken = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < self.cap).then_some(n + 1));
         taken.is_ok().then(|| Slot(Arc::clone(self)))
     }

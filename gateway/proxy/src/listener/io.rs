@@ -21,8 +21,8 @@ use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::{SslDigest, TlsStream};
 use pingora::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, IO, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
-    UniqueIDType,
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, IO, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
+    UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -188,17 +188,13 @@ impl<S: IO> AsyncRead for GuardedIo<S> {
             return Poll::Ready(result);
         }
         ready!(this.poll_deadline(expect, cx));
-        match expect {
+        if expect == Expect::NextRequest {
             // As if the peer had closed: an idle connection that ends is no error.
-            Expect::NextRequest => {
-                this.cut.idle.inc();
-                Poll::Ready(Ok(()))
-            }
-            _ => {
-                this.cut.head_deadline.inc();
-                Poll::Ready(Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "request head deadline passed")))
-            }
+            this.cut.idle.inc();
+            return Poll::Ready(Ok(()));
         }
+        this.cut.head_deadline.inc();
+        Poll::Ready(Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "request head deadline passed")))
     }
 }
 

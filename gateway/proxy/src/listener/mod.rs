@@ -19,7 +19,7 @@ use pingora::services::listening::Service;
 use rampart_policy::Listener;
 
 pub use app::ListenerApp;
-pub use connections::{Connections, Slot};
+pub use connections::Connections;
 pub(crate) use io::gate_of;
 pub use tls::{CertificateError, Certificates};
 
@@ -41,7 +41,7 @@ tokio::task_local! {
 impl Arrival {
     /// That of the request whose task this is.
     pub(crate) fn current() -> Self {
-        ARRIVAL.try_with(|arrival| *arrival).unwrap_or(Self { body_deadline: Duration::from_secs(60) })
+        ARRIVAL.try_with(|arrival| *arrival).unwrap_or(Self { body_deadline: Duration::from_mins(1) })
     }
 }
 

@@ -164,8 +164,8 @@ fn read_pair(chain: &Path, key: &Path) -> Result<CertifiedKey, CertificateError>
     if certificates.is_empty() {
         return Err(CertificateError::Empty { path: chain.to_owned() });
     }
-    let private = PrivateKeyDer::from_pem_file(key)
-        .map_err(|reason| CertificateError::Key { path: key.to_owned(), reason })?;
+    let private =
+        PrivateKeyDer::from_pem_file(key).map_err(|reason| CertificateError::Key { path: key.to_owned(), reason })?;
     CertifiedKey::from_der(certificates, private, &provider()).map_err(|reason| CertificateError::Pair {
         chain: chain.to_owned(),
         key: key.to_owned(),

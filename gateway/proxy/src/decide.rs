@@ -1,0 +1,284 @@
+//! The order of things for one request: head, admission, body, judgement. What is decided is decided by
+//! `rampart-decision`; here is what has to be waited for in between.
+//!
+//! A head whose body is large, of unknown length or still held back by the client is judged before the body is asked for.
+//! A large body is judged on a blocking thread, so that it does not hold up the others of its worker.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use pingora::Result;
+use pingora::http::RequestHeader;
+use pingora::proxy::Session;
+use rampart_decision::{
+    Admission, BodyPlan, Declared, Denied, Judgement, Refusal, Seen, Workspace, admit, judge, judge_head,
+};
+use rampart_inspection::{BodyMode, Findings};
+use rampart_message::{Target, path};
+use rampart_policy::{Action, Redirect, Snapshot};
+use rampart_record::Verdict;
+use rampart_upstream::Balance;
+
+use crate::body::{self, Buffered, Carriage, Want};
+use crate::context::Context;
+use crate::{Gateway, forward, head, refusal, response, subrequest};
+
+/// A head is judged by itself first where more than this follows, in bytes.
+const JUDGE_HEAD_FIRST_BYTES: u64 = 64 * 1024;
+/// Bodies from this size on are judged on a blocking thread, in bytes.
+const OFFLOAD_BYTES: usize = 256 * 1024;
+
+thread_local! {
+    /// One set of buffers per worker thread.
+    static WORKSPACE: RefCell<Workspace> = RefCell::default();
+}
+
+/// What follows from a head.
+enum Next {
+    Refuse(Box<Refusal>),
+    Redirect(Redirect),
+    /// Nothing of the body is to be read.
+    Forward,
+    Read(Want),
+}
+
+/// Decides a request. `true`: it has been answered, there is nothing to forward.
+pub(crate) async fn request(gateway: &Gateway, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+    head::complete(session);
+    let snapshot = gateway.parts.snapshot.load_full();
+    head::identify(session, &snapshot, ctx);
+    ctx.running = Some(gateway.metrics().running());
+    ctx.pin = Some(Arc::clone(&snapshot));
+    let began = Instant::now();
+    let next = decide_head(gateway, session, &snapshot, ctx);
+    ctx.decided.took += began.elapsed();
+    match next {
+        Next::Refuse(refusal) => refuse(session, ctx, refusal).await,
+        Next::Redirect(redirect) => {
+            response::redirect(session, &redirect, ctx.request_id()).await?;
+            Ok(true)
+        }
+        Next::Forward => {
+            go_on(session).await?;
+            Ok(false)
+        }
+        Next::Read(want) => with_body(gateway, session, &snapshot, ctx, want).await,
+    }
+}
+
+async fn with_body(
+    gateway: &Gateway,
+    session: &mut Session,
+    snapshot: &Arc<Snapshot>,
+    ctx: &mut Context,
+    want: Want,
+) -> Result<bool> {
+    go_on(session).await?;
+    let mut permit = gateway.parts.budget.permit();
+    let began = Instant::now();
+    let read = body::read(session, want, &mut permit).await;
+    ctx.body.waited = began.elapsed();
+    ctx.body.permit = Some(permit);
+    let buffered = match read {
+        Ok(buffered) => buffered,
+        Err(fault) => return refuse(session, ctx, Box::new(fault.into())).await,
+    };
+    let began = Instant::now();
+    let judged = judge_body(session, snapshot, ctx, &buffered).await;
+    ctx.decided.took += began.elapsed();
+    if let Some(refusal) = judged.and_then(|judged| note(ctx, judged)) {
+        return refuse(session, ctx, refusal).await;
+    }
+    carry(session, ctx, buffered).await
+}
+
+/// Tells a client that waits for it to send its body.
+async fn go_on(session: &mut Session) -> Result<()> {
+    if head::expects_continue(session.req_header()) && session.as_http1().is_some() && !session.is_body_done() {
+        session.write_continue_response().await?;
+    }
+    Ok(())
+}
+
+async fn carry(session: &mut Session, ctx: &mut Context, buffered: Buffered) -> Result<bool> {
+    ctx.body.length = buffered.whole.then_some(buffered.bytes.len() as u64);
+    ctx.body.streams = !buffered.whole;
+    ctx.body.carriage = buffered.carriage;
+    if let Carriage::Subrequest(body) = &ctx.body.carriage {
+        let body = body.clone();
+        subrequest::carry(session, ctx, body).await?;
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+async fn refuse(session: &mut Session, ctx: &mut Context, refusal: Box<Refusal>) -> Result<bool> {
+    // What the client is still sending is no reason to hold memory for it.
+    ctx.body.permit = None;
+    let written = refusal::answer(session, &refusal, ctx.request_id()).await;
+    ctx.decided.refusal = Some(refusal);
+    written.map(|()| true)
+}
+
+/// Everything that the head alone decides.
+fn decide_head(gateway: &Gateway, session: &mut Session, snapshot: &Snapshot, ctx: &mut Context) -> Next {
+    let declared = if session.is_body_empty() {
+        Declared::Nothing
+    } else {
+        body::declared_length(session).map_or(Declared::Unknown, Declared::Length)
+    };
+    if let Err(refusal) = head::check(session) {
+        return Next::Refuse(Box::new(refusal));
+    }
+    let waits = head::expects_continue(session.req_header());
+    let next = head::with_head(session.req_header(), |head| {
+        with_workspace(|workspace| {
+            let admission = match admit(snapshot, &head, declared, workspace) {
+                Ok(admission) => admission,
+                Err(denied) => return denied_by(gateway, ctx, *denied),
+            };
+            enter(gateway, snapshot, session, ctx, &admission);
+            if let Action::Redirect(redirect) = &admission.route.action {
+                return Next::Redirect(with_query(redirect, admission.target.query));
+            }
+            let first = match (admission.body, declared) {
+                (BodyPlan::None | BodyPlan::Stream { .. }, _) | (_, Declared::Unknown | Declared::Nothing) => true,
+                (_, Declared::Length(length)) => waits || length > JUDGE_HEAD_FIRST_BYTES,
+            };
+            let plan = admission.body;
+            let deadline = admission.route.body_deadline.unwrap_or(ctx.arrival.body_deadline);
+            if first {
+                let judged = match plan {
+                    BodyPlan::None => {
+                        let whole = Seen::Whole(&[]);
+                        judge(admission.route, head, admission.target, admission.path, whole, workspace)
+                    }
+                    _ => judge_head(admission.route, head, admission.target, admission.path, workspace),
+                };
+                if let Some(refusal) = note(ctx, judged) {
+                    return Next::Refuse(refusal);
+                }
+            }
+            match plan {
+                BodyPlan::None | BodyPlan::Stream { .. } => Next::Forward,
+                BodyPlan::Buffer { limit_bytes } => Next::Read(Want { limit_bytes, prefix_bytes: None, deadline }),
+                BodyPlan::Prefix { bytes, limit_bytes } => {
+                    let limit_bytes = limit_bytes.unwrap_or(u64::MAX);
+                    Next::Read(Want { limit_bytes, prefix_bytes: Some(bytes), deadline })
+                }
+            }
+        })
+    });
+    if matches!(next, Next::Forward) {
+        // Bytes that pass unread are timed piece by piece; a WebSocket's silence is the upstream deadline's matter.
+        session.set_read_timeout((!ctx.upgrade).then_some(ctx.body_deadline()));
+    }
+    next
+}
+
+/// Takes over what a denial says.
+fn denied_by(gateway: &Gateway, ctx: &mut Context, denied: Denied<'_>) -> Next {
+    if let Some(route) = denied.route {
+        ctx.route_name = Some(Arc::clone(&route.name));
+        ctx.series = Some(gateway.metrics().route(&route.name));
+    }
+    found(ctx, denied.findings);
+    Next::Refuse(Box::new(denied.refusal))
+}
+
+/// Takes over what an admission says.
+fn enter(gateway: &Gateway, snapshot: &Snapshot, session: &Session, ctx: &mut Context, admission: &Admission<'_, '_>) {
+    let route = admission.route;
+    ctx.route = Some(route.index);
+    ctx.route_name = Some(Arc::clone(&route.name));
+    ctx.series = Some(gateway.metrics().route(&route.name));
+    ctx.upgrade = admission.websocket;
+    ctx.unhurried = admission.websocket || route.body == BodyMode::Stream;
+    let header = session.req_header();
+    let path = route.rewrite.apply(admission.path.as_bytes());
+    ctx.target = forward::target(header.raw_path(), &path, admission.target.query);
+    match admission.body {
+        BodyPlan::Stream { limit_bytes } => {
+            ctx.body.streams = true;
+            ctx.body.limit_bytes = limit_bytes.unwrap_or(0);
+        }
+        BodyPlan::Prefix { limit_bytes, .. } => ctx.body.limit_bytes = limit_bytes.unwrap_or(0),
+        BodyPlan::None => ctx.body.length = Some(0),
+        BodyPlan::Buffer { .. } => {}
+    }
+    let upstream = route.upstream().and_then(|index| snapshot.upstream(index));
+    if let Some(upstream) = upstream.filter(|upstream| upstream.balance == Balance::ConsistentHash) {
+        let path = admission.path.as_bytes();
+        ctx.hash = upstream.hash_on.key(&head::Keyed { headers: &header.headers, client: ctx.client, path });
+    }
+}
+
+fn with_query(redirect: &Redirect, query: Option<&[u8]>) -> Redirect {
+    let mut redirect = redirect.clone();
+    if let Some(query) = query.and_then(|query| std::str::from_utf8(query).ok()).filter(|_| redirect.keep_query) {
+        let mark = if redirect.to.contains('?') { '&' } else { '?' };
+        redirect.to = format!("{}{mark}{query}", redirect.to).into();
+    }
+    redirect
+}
+
+/// Judges the request with what was read of its body. `None` where the route is gone, which cannot be.
+async fn judge_body(
+    session: &Session,
+    snapshot: &Arc<Snapshot>,
+    ctx: &Context,
+    buffered: &Buffered,
+) -> Option<Judgement> {
+    let route = ctx.route?;
+    let (bytes, whole) = (buffered.bytes.clone(), buffered.whole);
+    if bytes.len() < OFFLOAD_BYTES {
+        return judged(session.req_header(), snapshot, route, &bytes, whole);
+    }
+    let (header, snapshot) = (session.req_header().clone(), Arc::clone(snapshot));
+    let task = tokio::task::spawn_blocking(move || judged(&header, &snapshot, route, &bytes, whole));
+    match task.await {
+        Ok(judged) => judged,
+        // Inspection panicked: the request must not pass for it.
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+fn judged(header: &RequestHeader, snapshot: &Snapshot, route: usize, bytes: &Bytes, whole: bool) -> Option<Judgement> {
+    let route = snapshot.routes.get(route)?;
+    head::with_head(header, |head| {
+        let target = Target::split(head.method, head.target)?;
+        let path = path::scan(target.path);
+        let seen = if whole { Seen::Whole(bytes) } else { Seen::Prefix(bytes) };
+        with_workspace(|workspace| Some(judge(route, head, target, path, seen, workspace)))
+    })
+}
+
+/// Takes over a judgement; gives the refusal, if it is one.
+fn note(ctx: &mut Context, judgement: Judgement) -> Option<Box<Refusal>> {
+    let Judgement { verdict, code, refusal, findings } = judgement;
+    if verdict != Verdict::Pass || ctx.decided.verdict.is_none() {
+        ctx.decided.verdict = Some(verdict);
+        ctx.decided.code = code;
+    }
+    found(ctx, findings);
+    refusal.map(Box::new)
+}
+
+/// The later findings are the fuller ones: they saw the body too.
+fn found(ctx: &mut Context, findings: Findings) {
+    if findings.score >= ctx.decided.score {
+        ctx.decided.score = findings.score;
+    }
+    if !findings.matches.is_empty() {
+        ctx.decided.matches = findings.matches;
+    }
+}
+
+fn with_workspace<T>(with: impl FnOnce(&mut Workspace) -> T) -> T {
+    WORKSPACE.with(|workspace| match workspace.try_borrow_mut() {
+        Ok(mut workspace) => with(&mut workspace),
+        Err(_) => with(&mut Workspace::default()),
+    })
+}

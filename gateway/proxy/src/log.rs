@@ -1,0 +1,129 @@
+//! The end of every request: metrics, the access log's line, and a security event where there is something to say.
+//!
+//! Queries, credentials and bodies are in none of them.
+
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+use http::Version;
+use http::header::USER_AGENT;
+use pingora::proxy::Session;
+use rampart_decision::Code;
+use rampart_inspection::Match;
+use rampart_record::{AccessEntry, MAX_FIELD_BYTES, MAX_PATH_BYTES, RuleMatch, SecurityEvent, Verdict, escape};
+
+use crate::context::Context;
+use crate::metrics::Finished;
+use crate::{Gateway, head};
+
+/// Closes the books on a request. In the first pass of a request that a subrequest took, there is nothing to close.
+pub(crate) fn request(gateway: &Gateway, session: &Session, ctx: &mut Context) {
+    if ctx.spent {
+        return;
+    }
+    ctx.upstream.ended.get_or_insert_with(Instant::now);
+    let verdict = verdict(ctx);
+    let written = session.response_written().map_or(0, |written| written.status.as_u16());
+    let total = ctx.started.elapsed();
+    let finished = Finished {
+        method: &session.req_header().method,
+        status: written,
+        verdict,
+        total,
+        overhead: total.saturating_sub(ctx.upstream_time()).saturating_sub(ctx.body.waited),
+    };
+    let metrics = gateway.metrics();
+    metrics.finished(ctx.series.as_ref().unwrap_or_else(|| metrics.unrouted()), finished);
+    if let Some(refusal) = &ctx.decided.refusal {
+        metrics.refused(refusal.code);
+    }
+    gateway.parts.records.access(&entry(session, ctx, verdict, written, total));
+    if ctx.decided.refusal.is_some() || verdict != Verdict::Pass || !ctx.decided.matches.is_empty() {
+        gateway.parts.records.event(event(gateway, session, ctx, verdict));
+    }
+    // What the request holds of shared bounds goes back now, not when Pingora drops the context.
+    ctx.body.permit = None;
+    ctx.upstream.lease = None;
+    ctx.running = None;
+}
+
+/// What was refused bears its code's verdict, also when a failure came after a good judgement. A client that left is no
+/// verdict.
+fn verdict(ctx: &Context) -> Verdict {
+    let refused = ctx.decided.refusal.as_ref().map(|refusal| refusal.code.verdict());
+    refused.or(ctx.decided.verdict).unwrap_or(Verdict::Pass)
+}
+
+fn entry<'a>(
+    session: &'a Session,
+    ctx: &'a Context,
+    verdict: Verdict,
+    status: u16,
+    total: Duration,
+) -> AccessEntry<'a> {
+    let header = session.req_header();
+    AccessEntry {
+        time: ctx.time,
+        request_id: ctx.request_id(),
+        client: ctx.client,
+        method: header.method.as_str().as_bytes(),
+        host: head::host(header),
+        path: header.raw_path(),
+        protocol: match header.version {
+            Version::HTTP_2 => "HTTP/2",
+            Version::HTTP_11 => "HTTP/1.1",
+            _ => "HTTP/1.0",
+        },
+        status,
+        bytes_in: session.body_bytes_read() as u64,
+        bytes_out: session.body_bytes_sent() as u64,
+        micros: micros(total),
+        upstream: ctx.upstream.socket,
+        upstream_micros: micros(ctx.upstream_time()),
+        route: ctx.route_name.as_deref(),
+        verdict,
+        user_agent: header.headers.get(USER_AGENT).map(http::HeaderValue::as_bytes).unwrap_or_default(),
+    }
+}
+
+fn event(gateway: &Gateway, session: &Session, ctx: &mut Context, verdict: Verdict) -> SecurityEvent {
+    ctx.release();
+    let header = session.req_header();
+    let refused = ctx.decided.refusal.as_deref();
+    let path = header.raw_path().split(|byte| *byte == b'?').next().unwrap_or_default();
+    let matches = std::mem::take(&mut ctx.decided.matches);
+    SecurityEvent {
+        time: ctx.time,
+        request_id: ctx.request_id().to_owned(),
+        client_request_id: ctx.client_id.as_deref().map(str::to_owned),
+        snapshot: ctx.digest.clone().unwrap_or_default(),
+        client: ctx.client,
+        identity: None,
+        route: ctx.route_name.clone(),
+        method: escape(header.method.as_str().as_bytes(), MAX_FIELD_BYTES),
+        path: escape(path, MAX_PATH_BYTES),
+        verdict,
+        code: refused.map(|refusal| refusal.code).or(ctx.decided.code).map(Code::as_str).map(Cow::Borrowed),
+        score: ctx.decided.score,
+        status: refused.map(|refusal| refusal.status),
+        micros: micros(ctx.decided.took),
+        matches: matches.into_iter().map(|found| rule_match(gateway, found)).collect(),
+    }
+}
+
+fn rule_match(gateway: &Gateway, found: Match) -> RuleMatch {
+    RuleMatch {
+        rule: found.rule,
+        category: Cow::Borrowed(found.category.as_str()),
+        severity: Cow::Borrowed(found.severity.as_str()),
+        paranoia: found.paranoia,
+        value: gateway.parts.redaction.value(&found.target, &found.value),
+        target: found.target,
+        transform: found.transform,
+        message: found.message,
+    }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
