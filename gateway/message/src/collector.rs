@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use crate::{Aspect, At, Detail, Kind, Limits, Name, Node, Problem, ProblemCode, Step, Value};
+use crate::{Aspect, At, Detail, Kind, Limits, Name, Node, Problem, Step, Value};
 
 /// Problems of one code (of one limit) that are kept; more of the same say nothing new.
 const KEPT_PER_CODE: usize = 4;
@@ -114,11 +114,6 @@ impl<'a> Collector<'_, 'a> {
         self.values.truncate(mark.values);
         self.nodes.truncate(mark.nodes);
         self.problems.truncate(mark.problems);
-    }
-
-    /// Whether a problem of this code came after `mark`.
-    pub(crate) fn noted_since(&self, mark: Mark, code: ProblemCode) -> bool {
-        self.problems.iter().skip(mark.problems).any(|problem| problem.code == code)
     }
 }
 

@@ -82,8 +82,8 @@ fn check(name: &[u8], value: &[u8], at: At, out: &mut Collector<'_, '_>) {
         out.note(Problem::new(ProblemCode::BadHeaderName, at));
     }
     // Two passes without branches: the compiler makes vectors of them.
-    let control = value.iter().fold(false, |found, &byte| found | (byte < 0x20 && byte != b'\t') | (byte == 0x7f));
-    if control {
+    let flag = |byte: u8| u8::from(byte < 0x20) & u8::from(byte != b'\t') | u8::from(byte == 0x7f);
+    if value.iter().fold(0, |found, &byte| found | flag(byte)) != 0 {
         out.note(Problem::new(ProblemCode::BadHeaderValue, at));
     }
     if !value.is_ascii() {

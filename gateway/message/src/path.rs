@@ -354,3 +354,6 @@ fn hides_dot_segment(decoded: &[u8]) -> bool {
         bare == b"." || bare == b".."
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,16 +72,13 @@ fn decode_from<'a>(before: &[u8], mut rest: &[u8], plus: Plus, capacity: usize) 
     while let Some((&byte, tail)) = rest.split_first() {
         rest = tail;
         match byte {
-            b'%' => match escape(tail) {
-                Some((value, after)) => {
-                    out.push(value);
-                    rest = after;
-                }
-                None => {
-                    invalid = true;
-                    out.push(b'%');
-                }
-            },
+            b'%' => {
+                let found = escape(tail);
+                invalid |= found.is_none();
+                let (value, after) = found.unwrap_or((b'%', tail));
+                out.push(value);
+                rest = after;
+            }
             b'+' if plus == Plus::Space => out.push(b' '),
             _ => out.push(byte),
         }

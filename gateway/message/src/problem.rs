@@ -128,7 +128,7 @@ codes! {
     /// A body without Content-Type.
     MissingContentType = "missing_content_type", Notice;
     /// The body looks like another type than the one it is declared to be; it was inspected as both.
-    MislabelledBody = "mislabelled_body", Ambiguous;
+    MislabelledBody = "mislabelled_body", Notice;
     /// A charset that is not understood, or one known to hide text from inspection (UTF-7, EBCDIC).
     UnknownCharset = "unknown_charset", Encoding;
     /// The bytes do not fit the charset (UTF-8 where none is named).

@@ -25,13 +25,13 @@ pub(crate) fn steps<'n, 'a>(nodes: &'n [Node<'a>], node: u32) -> Vec<&'n Step<'a
 /// The place of a node as people read it.
 pub(crate) fn locate_node(nodes: &[Node<'_>], node: u32) -> String {
     let mut out = String::new();
-    for (step, first) in steps(nodes, node).into_iter().zip(std::iter::once(true).chain(std::iter::repeat(false))) {
+    for step in steps(nodes, node) {
         match step {
-            Step::Root => out.push_str("root"),
+            Step::Root => out.push_str(if is_xml(nodes, node) { "xml" } else { "root" }),
             Step::Part(name) => push_named(&mut out, "form", name),
             Step::Key(key) => push_named(&mut out, "", key),
             Step::Index(index) => drop(write!(out, "[{index}]")),
-            Step::Element(name) => push_named(&mut out, if first { "xml" } else { "" }, name),
+            Step::Element(name) => push_named(&mut out, "", name),
             Step::Attribute(name) => {
                 out.push_str(".@");
                 out.push_str(&String::from_utf8_lossy(name));
@@ -39,6 +39,15 @@ pub(crate) fn locate_node(nodes: &[Node<'_>], node: u32) -> String {
         }
     }
     out
+}
+
+/// Whether the document that `node` belongs to is XML: then the node after its root is an element.
+fn is_xml(nodes: &[Node<'_>], node: u32) -> bool {
+    let mut at = node;
+    while let Some(here) = nodes.get(at as usize).filter(|here| here.parent < at) {
+        at = here.parent;
+    }
+    matches!(nodes.get(at as usize + 1).map(|node| &node.step), Some(Step::Element(_)))
 }
 
 /// The place of a value as people read it.

@@ -222,10 +222,9 @@ impl<'a> Scanner<'_, '_, 'a> {
     }
 
     fn close(&mut self, frame: &Frame) {
-        let (limit, allowed) = match frame.object {
-            true => ("object_keys", self.out.limits.object_keys),
-            false => ("array_length", self.out.limits.array_length),
-        };
+        let limits = self.out.limits;
+        let (limit, allowed) =
+            if frame.object { ("object_keys", limits.object_keys) } else { ("array_length", limits.array_length) };
         self.out.bound(limit, At::Node(frame.node), usize::try_from(frame.count).unwrap_or(usize::MAX), allowed);
         if let Some(twice) = duplicates::find(self.keys.get(frame.keys..).unwrap_or_default(), self.out.nodes) {
             self.out.note(Problem::new(ProblemCode::DuplicateKey, At::Node(twice)));
