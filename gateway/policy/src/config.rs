@@ -1,12 +1,17 @@
 //! `config.toml` as it is used: checked, with nothing left to be wrong.
 
+mod compile;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rampart_identity::TrustedProxies;
-use rampart_record::JournalConfig;
+use rampart_record::RecordConfig;
+use rampart_secrets::Secret;
+
+pub(crate) use compile::{Checks, Compiled, check_name, compile};
 
 /// What operators set.
 #[derive(Debug, Clone)]
@@ -23,8 +28,8 @@ pub struct Config {
     pub probe: Option<SocketAddr>,
     /// Proxies whose word about a client's address is believed.
     pub trusted_proxies: TrustedProxies,
-    /// What is written down.
-    pub logs: Logs,
+    /// What is written down, and where to.
+    pub records: RecordConfig,
 }
 
 /// The process as a whole.
@@ -105,15 +110,6 @@ pub struct CertificateFiles {
 pub struct Admin {
     /// Where it listens.
     pub address: SocketAddr,
-}
-
-/// What is written down; `None` is nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Logs {
-    /// One line for each request.
-    pub access: Option<JournalConfig>,
-    /// One line for each request that matched a rule or was refused.
-    pub events: Option<JournalConfig>,
-    /// One line for each act of an admin.
-    pub admin: Option<JournalConfig>,
+    /// What callers have to show. `None` only where secrets that cannot be had are [warnings](crate::Secrets::Warn).
+    pub token: Option<Arc<Secret>>,
 }

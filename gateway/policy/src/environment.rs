@@ -16,7 +16,8 @@ impl Environment {
 
     /// The variables of this process; those that are not UTF-8 are left out.
     pub fn of_process() -> Self {
-        let text = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let text =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         text.collect()
     }
 

@@ -22,12 +22,16 @@ mod runtime;
 mod schema;
 mod snapshot;
 
-pub use config::{Admin, CertificateFiles, Config, Http2, Listener, ListenerTls, Logs, Process};
+pub use config::{Admin, CertificateFiles, Config, Http2, Listener, ListenerTls, Process};
 pub use environment::Environment;
 pub use files::{MAX_FILE, MAX_FILES};
 pub use load::{Embedded, LoadOptions, Secrets, load, load_embedded};
-pub use raw_config::{RawAdmin, RawCertificate, RawConfig, RawListener, RawListenerTls, RawLogs, RawProbe, RawProcess};
-pub use raw_rules::{RawCondition, RawHeaderEdits, RawRedirect, RawRewrite, RawRoute, RawRouteMatch, RawRulesFile};
+pub use raw_config::{
+    RawAdmin, RawCertificate, RawConfig, RawHttpsPort, RawListener, RawListenerTls, RawProbe, RawProcess, RawProtocol,
+};
+pub use raw_rules::{
+    RawCondition, RawHeaderEdits, RawNames, RawRedirect, RawRewrite, RawRoute, RawRouteMatch, RawRulesFile, RawTest,
+};
 pub use route::{Action, HeaderEdits, Redirect, Rewrite, Route};
 pub use routing::{Query, Routed, Router};
 pub use runtime::Runtime;

@@ -1,10 +1,22 @@
 //! From sources to a snapshot: the order in which things are read and checked.
+//!
+//! Everything is read before anything is compiled. What does not fit the schema is left out and the rest compiled all
+//! the same, so that one load reports every mistake of every file; names whose definition is broken are excused, so
+//! that references to them are not reported as well.
 
-use std::path::PathBuf;
+mod rules;
 
-use rampart_settings::Report;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
+use rampart_settings::{Diagnostic, Document, Place, Report, Severity, Source, check, overlay};
+use rampart_upstream::{RawUpstream, Upstream};
+use sha2::{Digest, Sha256};
+
+use crate::config::{self, Checks};
 use crate::environment::Environment;
+use crate::files::{self, File};
+use crate::raw_config::RawConfig;
 use crate::snapshot::Snapshot;
 
 /// What to load.
@@ -39,11 +51,156 @@ pub struct Embedded<'a> {
 
 /// Reads and checks everything. The report holds every error and warning of every file; without an error there is a
 /// snapshot.
-pub fn load(_options: &LoadOptions) -> (Report, Option<Snapshot>) {
-    (Report::new(), None)
+pub fn load(options: &LoadOptions) -> (Report, Option<Snapshot>) {
+    let report = Report::new();
+    let folder = options.config.parent().unwrap_or(Path::new("")).to_owned();
+    let name = files::shown(&options.config);
+    let bytes = match files::read(&options.config) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let help = "name another one with --config FILE, or see the commented config.toml of the project";
+            let message = format!("the configuration file cannot be read: {error}");
+            report.push(Diagnostic::about(Severity::Error, name, message).with_help(help));
+            return (report, None);
+        }
+    };
+    let config = Source::from_bytes(name, &bytes, &report);
+    let Some(document) = config.and_then(|source| parse(source, options, &report)) else {
+        // Where the rules are is not known for sure; most are in the usual place.
+        rules::look_over(&read_rules(&folder.join("rules"), &report), &report);
+        return (report, None);
+    };
+    let rules = folder.join(document.root(&report).key("rules").text().unwrap_or("rules"));
+    let sources = Sources {
+        document: &document,
+        files: read_rules(&rules, &report),
+        watched: vec![options.config.clone(), rules.clone()],
+        rules,
+        folder,
+        options,
+    };
+    let snapshot = sources.compile(&report);
+    (report, snapshot)
 }
 
 /// The same from sources in memory. Relative paths are relative to the current directory; `options.config` is not read.
-pub fn load_embedded(_sources: &Embedded<'_>, _options: &LoadOptions) -> (Report, Option<Snapshot>) {
-    (Report::new(), None)
+pub fn load_embedded(embedded: &Embedded<'_>, options: &LoadOptions) -> (Report, Option<Snapshot>) {
+    let report = Report::new();
+    let (name, text) = embedded.config;
+    let files: Vec<Source> = embedded.rules.iter().map(|(name, text)| Source::new(*name, text)).collect();
+    let Some(document) = parse(Source::new(name, text), options, &report) else {
+        rules::look_over(&files, &report);
+        return (report, None);
+    };
+    let sources = Sources {
+        document: &document,
+        files,
+        watched: Vec::new(),
+        rules: PathBuf::new(),
+        folder: PathBuf::new(),
+        options,
+    };
+    let snapshot = sources.compile(&report);
+    (report, snapshot)
+}
+
+fn read_rules(directory: &Path, report: &Report) -> Vec<Source> {
+    let decode = |File { name, bytes }| Source::from_bytes(name, &bytes, report);
+    files::read_directory(directory, report).into_iter().filter_map(decode).collect()
+}
+
+/// The configuration file with its overrides.
+fn parse(source: Source, options: &LoadOptions, report: &Report) -> Option<Document> {
+    let mut document = Document::parse(source, report)?;
+    let variables = options.environment.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    overlay::<RawConfig>(&mut document, variables, report);
+    Some(document)
+}
+
+/// Everything that was read.
+struct Sources<'s> {
+    document: &'s Document,
+    files: Vec<Source>,
+    folder: PathBuf,
+    rules: PathBuf,
+    watched: Vec<PathBuf>,
+    options: &'s LoadOptions,
+}
+
+impl Sources<'_> {
+    /// The snapshot, if nothing was reported as an error.
+    fn compile(mut self, report: &Report) -> Option<Snapshot> {
+        let place = self.document.root(report);
+        let checked = check::<RawConfig>(self.document, report);
+        let checks = Checks {
+            checked: &checked,
+            folder: &self.folder,
+            environment: &self.options.environment,
+            secrets: self.options.secrets,
+        };
+        let config::Compiled { config, certificates } = config::compile(&checks, self.rules.clone(), &place);
+        let upstreams = upstreams(&checks, &place);
+        let compiled = rules::compile(&self.files, &upstreams, report);
+        compiled.compare(&config, &upstreams, &place);
+        if !report.is_ok() {
+            return None;
+        }
+        let tls = config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        let pairs = tls.flat_map(|tls| &tls.certificates);
+        self.watched.extend(pairs.flat_map(|pair| [pair.cert_file.clone(), pair.key_file.clone()]));
+        let digest = self.digest(&certificates);
+        Some(compiled.into_snapshot(digest, config, upstreams, self.watched))
+    }
+
+    /// Twelve hex digits that name the state: of the files, the certificates and the overrides. No secret enters it.
+    fn digest(&self, certificates: &[u8]) -> String {
+        let mut digest = Sha256::new();
+        let mut add = |part: &[u8]| {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        };
+        for source in self.document.source().into_iter().chain(&self.files) {
+            add(source.text.as_bytes());
+        }
+        add(certificates);
+        let prefix = rampart_settings::ENVIRONMENT_PREFIX;
+        for (name, value) in self.options.environment.iter().filter(|(name, _)| name.starts_with(prefix)) {
+            add(name.as_bytes());
+            add(value.as_bytes());
+        }
+        let mut name = String::with_capacity(12);
+        for byte in digest.finalize().iter().take(6) {
+            let _ = write!(name, "{byte:02x}");
+        }
+        name
+    }
+}
+
+fn upstreams(checks: &Checks<'_>, place: &Place<'_>) -> Vec<Upstream> {
+    let tables = place.key("upstream");
+    let mut names = tables.keys();
+    names.sort_unstable();
+    let mut upstreams = Vec::with_capacity(names.len());
+    for name in names {
+        let place = tables.key(name);
+        config::check_name("upstream", name, &place);
+        let compiled = checks
+            .checked
+            .read::<RawUpstream>(&place)
+            .map(|raw| rebase(raw, checks.folder))
+            .and_then(|raw| Upstream::compile(name, &raw, &place));
+        match compiled {
+            Some(upstream) => upstreams.push(upstream),
+            None => place.report().excuse(name),
+        }
+    }
+    upstreams
+}
+
+/// The file of authorities is relative to the folder of the configuration, like every path.
+fn rebase(mut raw: RawUpstream, folder: &Path) -> RawUpstream {
+    if let Some(ca_file) = raw.tls.as_mut().and_then(|tls| tls.ca_file.as_mut()) {
+        *ca_file = folder.join(&*ca_file);
+    }
+    raw
 }

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use rampart_record::{RawLog, RawStorage};
+use rampart_secrets::SecretRef;
 use rampart_settings::{Duration, Size};
 use rampart_upstream::RawUpstream;
 use schemars::JsonSchema;
@@ -40,7 +42,10 @@ pub struct RawConfig {
     pub upstream: BTreeMap<String, RawUpstream>,
     /// What is written down, and where to.
     #[serde(default)]
-    pub log: RawLogs,
+    pub log: RawLog,
+    /// The embedded store of security events and admin actions. Without this table there is none.
+    #[serde(default)]
+    pub storage: Option<RawStorage>,
 }
 
 /// The process as a whole.
@@ -182,8 +187,8 @@ pub struct RawAdmin {
     /// IP address and port; keep it on loopback or a management network.
     #[serde(default = "admin_address")]
     pub address: String,
-    /// Reference to the token that callers show, such as `secret://env/RAMPART_ADMIN_TOKEN`.
-    pub token: String,
+    /// Where the token is that callers have to show, such as `secret://env/RAMPART_ADMIN_TOKEN`.
+    pub token: SecretRef,
 }
 
 /// The probe listener.
@@ -194,11 +199,6 @@ pub struct RawProbe {
     #[serde(default = "admin_address")]
     pub address: String,
 }
-
-/// What is written down, and where to.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct RawLogs {}
 
 fn rules() -> PathBuf {
     PathBuf::from("rules")

@@ -1,15 +1,21 @@
 //! A route as it is used: checked, with everything that it refers to resolved.
 
-use std::borrow::Cow;
+mod compile;
+mod edits;
+mod rewrite;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
 use rampart_inspection::{BodyMode, Profile, RouteExclusions};
 use rampart_message::{Limits, PathPolicy};
 use rampart_upstream::Deadlines;
 
 use crate::snapshot::UpstreamIndex;
+
+pub(crate) use compile::{Known, compile};
+pub use edits::HeaderEdits;
+pub use rewrite::Rewrite;
 
 /// What happens to a request for some place.
 #[derive(Debug)]
@@ -58,34 +64,12 @@ pub enum Action {
 /// An answer that sends the client elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redirect {
-    /// `Location`, without the request's query.
+    /// `Location`, without the request's query. A valid field value.
     pub to: Box<str>,
     /// 301, 302, 303, 307 or 308.
     pub status: u16,
     /// Whether the request's query is appended.
     pub keep_query: bool,
-}
-
-/// How a path changes on the way to the upstream.
-#[derive(Debug, Clone, Default)]
-pub struct Rewrite {
-    strip_prefix: Option<Box<[u8]>>,
-    change: Option<Change>,
-}
-
-#[derive(Debug, Clone)]
-enum Change {
-    AddPrefix(Box<[u8]>),
-    Replace { regex: regex::bytes::Regex, to: Box<[u8]> },
-}
-
-/// Changes to a header: what is removed, then what is set.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HeaderEdits {
-    /// Fields that get this value, whatever was there.
-    pub set: Vec<(HeaderName, HeaderValue)>,
-    /// Fields that are taken out.
-    pub remove: Vec<HeaderName>,
 }
 
 impl Route {
@@ -95,25 +79,5 @@ impl Route {
             Action::Forward(upstream) => Some(upstream),
             Action::Redirect(_) => None,
         }
-    }
-}
-
-impl Rewrite {
-    /// Whether every path stays as it is.
-    pub fn is_identity(&self) -> bool {
-        self.strip_prefix.is_none() && self.change.is_none()
-    }
-
-    /// The path that the upstream sees, of a normalised path. It begins with a slash; what a regular expression made of
-    /// the path is normalised again.
-    pub fn apply<'p>(&self, path: &'p [u8]) -> Cow<'p, [u8]> {
-        Cow::Borrowed(path)
-    }
-}
-
-impl HeaderEdits {
-    /// Whether nothing changes.
-    pub fn is_empty(&self) -> bool {
-        self.set.is_empty() && self.remove.is_empty()
     }
 }

@@ -1,6 +1,7 @@
 //! What is wrong, where, and what to do about it; and the list that collects it.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -124,6 +125,7 @@ impl Cut {
 #[derive(Debug, Default)]
 pub struct Report {
     found: RefCell<Vec<Diagnostic>>,
+    excused: RefCell<BTreeSet<String>>,
 }
 
 impl Report {
@@ -138,6 +140,15 @@ impl Report {
         if !found.contains(&diagnostic) {
             found.push(diagnostic);
         }
+    }
+
+    /// Notes that `name` is defined, but that its definition is broken: references to it are not reported as unknown.
+    pub fn excuse(&self, name: impl Into<String>) {
+        self.excused.borrow_mut().insert(name.into());
+    }
+
+    pub(crate) fn is_excused(&self, name: &str) -> bool {
+        self.excused.borrow().contains(name)
     }
 
     /// Number of errors so far.

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use crate::diagnostic::{Diagnostic, Report, Severity};
 use crate::document::Document;
 use crate::nearest::nearest;
-use crate::tree::{Node, Span};
+use crate::tree::{Node, Span, Value};
 
 /// A key of a document, present or not, and the report to write to.
 ///
@@ -32,7 +32,7 @@ enum Origin<'a> {
     Nowhere(&'a str),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     Key(String),
     Index(usize),
@@ -87,6 +87,30 @@ impl<'a> Place<'a> {
         self.node().is_some()
     }
 
+    /// The keys of the table at this place, in the order of the file.
+    pub fn keys(&self) -> Vec<&'a str> {
+        match self.node().map(|node| &node.value) {
+            Some(Value::Table(entries)) => entries.iter().map(|entry| entry.key.as_str()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The places of the items of the array at this place.
+    pub fn items(&self) -> Vec<Self> {
+        match self.node().map(|node| &node.value) {
+            Some(Value::Array(items)) => (0..items.len()).map(|index| self.index(index)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The string at this place.
+    pub fn text(&self) -> Option<&'a str> {
+        match self.node().map(|node| &node.value) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
     /// The key path, such as `route[3].match.path`.
     pub fn path(&self) -> String {
         render(&self.path)
@@ -127,8 +151,11 @@ impl<'a> Place<'a> {
 
     /// Reports a reference to a name that does not exist, with the nearest that does.
     ///
-    /// `what` is the kind of thing named, such as `upstream`.
+    /// `what` is the kind of thing named, such as `upstream`. Silent if the name was [excused](Report::excuse).
     pub fn unknown_name<'n>(&self, what: &str, given: &str, known: impl Iterator<Item = &'n str>) {
+        if self.report.is_excused(given) {
+            return;
+        }
         let known: Vec<&str> = known.collect();
         let help = match nearest(given, known.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"?"),
@@ -138,7 +165,11 @@ impl<'a> Place<'a> {
         self.push(Severity::Error, false, format!("unknown {what} \"{given}\""), Some(help));
     }
 
-    fn node(&self) -> Option<&'a Node> {
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.path
+    }
+
+    pub(crate) fn node(&self) -> Option<&'a Node> {
         match &self.origin {
             Origin::Document { node, .. } => *node,
             Origin::Nowhere(_) => None,

@@ -6,24 +6,47 @@ use serde_path_to_error::{Path, Segment};
 
 use crate::diagnostic::Report;
 use crate::document::Document;
-use crate::place::Place;
+use crate::place::{Place, Step};
 use crate::structure::mistakes;
 
 /// Reads the document as a `T`; `None` if anything does not fit, in which case the report holds every reason.
 pub fn read<T: DeserializeOwned + JsonSchema>(document: &Document, report: &Report) -> Option<T> {
-    let found = mistakes(document, &schema_of::<T>());
-    if !found.is_empty() {
-        for mistake in found {
-            report.push(mistake);
-        }
-        return None;
+    check::<T>(document, report).read(&document.root(report))
+}
+
+/// Reports everything in the document that does not fit `T`, and remembers where it was: the other parts can still be
+/// read, so that what is wrong with their meaning is reported in the same go.
+pub fn check<T: JsonSchema>(document: &Document, report: &Report) -> Checked {
+    let mut broken = Vec::new();
+    for mistake in mistakes(document, &schema_of::<T>()) {
+        broken.push(mistake.path);
+        report.push(mistake.diagnostic);
     }
-    match serde_path_to_error::deserialize(document.root.plain()) {
-        Ok(value) => Some(value),
-        Err(error) => {
-            let place = at(document.root(report), error.path());
-            place.error(error.into_inner().to_string().trim_end().to_owned());
-            None
+    Checked { broken }
+}
+
+/// A document whose structure was checked.
+#[derive(Debug)]
+pub struct Checked {
+    broken: Vec<Vec<Step>>,
+}
+
+impl Checked {
+    /// Whether something at `place`, or below it, does not fit the schema.
+    pub fn is_broken(&self, place: &Place<'_>) -> bool {
+        self.broken.iter().any(|path| path.starts_with(place.steps()))
+    }
+
+    /// Reads what stands at `place`; `None` if it is not there or does not fit, which was reported then.
+    pub fn read<T: DeserializeOwned>(&self, place: &Place<'_>) -> Option<T> {
+        let node = place.node().filter(|_| !self.is_broken(place))?;
+        match serde_path_to_error::deserialize(node.plain()) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let place = at(place.clone(), error.path());
+                place.error(error.into_inner().to_string().trim_end().to_owned());
+                None
+            }
         }
     }
 }

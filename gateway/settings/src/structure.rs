@@ -14,8 +14,14 @@ use crate::schema::{Property, Schema};
 use crate::tree::{Entry, Node, Span, Value};
 use crate::{Diagnostic, Duration, Severity, Size};
 
+/// Something that does not fit, and where.
+pub(crate) struct Mistake {
+    pub(crate) path: Vec<Step>,
+    pub(crate) diagnostic: Diagnostic,
+}
+
 /// Everything in the document that does not fit the schema.
-pub(crate) fn mistakes(document: &Document, schema: &Json) -> Vec<Diagnostic> {
+pub(crate) fn mistakes(document: &Document, schema: &Json) -> Vec<Mistake> {
     let mut walk = Walk { document, path: Vec::new(), found: Vec::new() };
     walk.value(&document.root, Schema::root(schema));
     walk.found
@@ -24,13 +30,13 @@ pub(crate) fn mistakes(document: &Document, schema: &Json) -> Vec<Diagnostic> {
 struct Walk<'d> {
     document: &'d Document,
     path: Vec<Step>,
-    found: Vec<Diagnostic>,
+    found: Vec<Mistake>,
 }
 
 impl Walk<'_> {
     fn error(&mut self, span: &Span, message: String, help: Option<String>) {
-        let path = render(&self.path);
-        self.found.push(diagnose(self.document, span, Severity::Error, path, message, help));
+        let diagnostic = diagnose(self.document, span, Severity::Error, render(&self.path), message, help);
+        self.found.push(Mistake { path: self.path.clone(), diagnostic });
     }
 
     fn value(&mut self, node: &Node, schema: Schema<'_>) {
@@ -70,7 +76,7 @@ impl Walk<'_> {
             self.choice(text, &choices, &node.span);
             return;
         }
-        let mut best: Option<(usize, Vec<Diagnostic>)> = None;
+        let mut best: Option<(usize, Vec<Mistake>)> = None;
         for one in several {
             let mut trial = Walk { document: self.document, path: self.path.clone(), found: Vec::new() };
             trial.one(node, *one);
@@ -216,6 +222,7 @@ impl Walk<'_> {
         let value = i128::from(number);
         if least.is_some_and(|least| value < least) || most.is_some_and(|most| value > most) {
             let range = match (least, most) {
+                (Some(least), Some(most)) if least == most => format!("only {least} is known"),
                 (Some(least), Some(most)) => format!("{least} to {most}"),
                 (Some(least), None) => format!("at least {least}"),
                 (None, Some(most)) => format!("at most {most}"),

@@ -1,0 +1,260 @@
+//! From what operators wrote to a [`Config`].
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rampart_identity::TrustedProxies;
+use rampart_record::{RawLog, RawStorage, RecordConfig};
+use rampart_secrets::{Resolver, Secret, SecretRef};
+use rampart_settings::{Checked, Duration, Place, Size};
+
+use super::{Admin, CertificateFiles, Config, Http2, Listener, ListenerTls, Process};
+use crate::certificate;
+use crate::environment::Environment;
+use crate::load::Secrets;
+use crate::raw_config::{RawAdmin, RawHttpsPort, RawListener, RawListenerTls, RawProbe, RawProcess, RawProtocol};
+use crate::routing::HostPattern;
+
+/// No deadline of a listener is longer.
+const LONGEST: Duration = Duration::hours(24);
+/// A deadline of nothing would end every request.
+const SHORTEST: Duration = Duration::millis(1);
+/// Less than this holds hardly one body.
+const SMALLEST_BUDGET: Size = Size::mib(1);
+
+/// What checking a configuration looks at besides its text.
+pub(crate) struct Checks<'c> {
+    pub(crate) checked: &'c Checked,
+    /// The folder of the configuration file.
+    pub(crate) folder: &'c Path,
+    pub(crate) environment: &'c Environment,
+    pub(crate) secrets: Secrets,
+}
+
+/// What came of it.
+pub(crate) struct Compiled {
+    /// To be used only if nothing was reported as an error.
+    pub(crate) config: Config,
+    /// Bytes of the certificates, for the digest.
+    pub(crate) certificates: Vec<u8>,
+}
+
+/// Compiles every section that fits the schema; what is wrong is reported.
+pub(crate) fn compile(checks: &Checks<'_>, rules: PathBuf, place: &Place<'_>) -> Compiled {
+    let read = Sections { checks, place };
+    let raw: RawProcess = read.section("process").unwrap_or_default();
+    let process_place = place.key("process");
+    let mut certificates = Vec::new();
+    let listeners = read.listeners(&mut certificates);
+    let admin = read.section::<RawAdmin>("admin").and_then(|raw| read.admin(&raw));
+    let probe = read.section::<RawProbe>("probe").and_then(|raw| address(&raw.address, &place.key("probe")));
+    refuse_shared_addresses(&listeners, admin.as_ref(), probe, place);
+    let config = Config {
+        rules,
+        trusted_proxies: TrustedProxies::compile(&raw.trusted_proxies, &process_place.key("trusted_proxies")),
+        process: process(raw, checks.folder, &process_place),
+        listeners,
+        admin,
+        probe,
+        records: RecordConfig::compile(
+            &read.section::<RawLog>("log").unwrap_or_default(),
+            read.section::<RawStorage>("storage").as_ref(),
+            place,
+            checks.folder,
+        ),
+    };
+    Compiled { config, certificates }
+}
+
+struct Sections<'c, 'p> {
+    checks: &'c Checks<'c>,
+    place: &'c Place<'p>,
+}
+
+impl Sections<'_, '_> {
+    fn section<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
+        self.checks.checked.read(&self.place.key(name))
+    }
+
+    fn listeners(&self, certificates: &mut Vec<u8>) -> Vec<Listener> {
+        let tables = self.place.key("listener");
+        let names = tables.keys();
+        if names.is_empty() {
+            self.place.error_help("no listener", "add [listener.main] with address = \"127.0.0.1:8080\"");
+        }
+        let mut listeners = Vec::with_capacity(names.len());
+        for name in names {
+            let place = tables.key(name);
+            check_name("listener", name, &place);
+            if let Some(raw) = self.checks.checked.read::<RawListener>(&place) {
+                listeners.extend(self.listener(name, &raw, &place, certificates));
+            }
+        }
+        listeners
+    }
+
+    fn listener(&self, name: &str, raw: &RawListener, place: &Place<'_>, bytes: &mut Vec<u8>) -> Option<Listener> {
+        let redirect_to_https = match raw.redirect_to_https {
+            RawHttpsPort::Switch(false) => None,
+            RawHttpsPort::Switch(true) => Some(443),
+            RawHttpsPort::Port(port) => Some(port),
+        };
+        if redirect_to_https.is_some() && raw.tls.is_some() {
+            place.key("redirect_to_https").error("this listener is https already");
+        }
+        let tls = raw.tls.as_ref().map(|tls| self.tls(tls, &place.key("tls"), bytes));
+        let deadline = |key: &str, given: Duration| deadline(given, &place.key(key));
+        Some(Listener {
+            name: Arc::from(name),
+            address: address(&raw.address, place)?,
+            tls,
+            redirect_to_https,
+            header_deadline: deadline("header_deadline", raw.header_deadline),
+            handshake_deadline: deadline("handshake_deadline", raw.handshake_deadline),
+            body_deadline: deadline("body_deadline", raw.body_deadline),
+            idle: deadline("idle", raw.idle),
+            write_deadline: deadline("write_deadline", raw.write_deadline),
+            max_connections: usize::try_from(raw.max_connections).unwrap_or(usize::MAX),
+            max_requests: raw.max_requests,
+            http2: Http2 { streams: raw.http2_streams },
+        })
+    }
+
+    fn tls(&self, raw: &RawListenerTls, place: &Place<'_>, bytes: &mut Vec<u8>) -> ListenerTls {
+        let mut certificates = Vec::with_capacity(1 + raw.sni.len());
+        let mut add = |server_name: Option<String>, cert_file: &Path, key_file: &Path, place: &Place<'_>| {
+            let cert_file = self.checks.folder.join(cert_file);
+            let key_file = self.checks.folder.join(key_file);
+            if let Some((chain, _)) = certificate::check(&cert_file, &key_file, server_name.as_deref(), place) {
+                bytes.extend(chain);
+            }
+            certificates.push(CertificateFiles { server_name, cert_file, key_file });
+        };
+        add(None, &raw.cert_file, &raw.key_file, place);
+        for (name, pair) in &raw.sni {
+            let place = place.key("sni").key(name);
+            match HostPattern::parse(name) {
+                Ok(host) => add(Some(host.to_string()), &pair.cert_file, &pair.key_file, &place),
+                Err(why) => place.error_at_key(why, None),
+            }
+        }
+        if !raw.alpn.contains(&RawProtocol::Http1) {
+            place.key("alpn").error_help("clients without HTTP/2 could not connect", "add \"http/1.1\"");
+        }
+        ListenerTls { certificates, http2: raw.alpn.contains(&RawProtocol::Http2) }
+    }
+
+    fn admin(&self, raw: &RawAdmin) -> Option<Admin> {
+        let place = self.place.key("admin");
+        let address = address(&raw.address, &place)?;
+        if !address.ip().is_loopback() {
+            place.key("address").warn(
+                "the admin listener is not on loopback, and it speaks plain HTTP: the token crosses the network",
+                "use 127.0.0.1, or a network that only admins reach",
+            );
+        }
+        Some(Admin { address, token: self.secret(&raw.token, &place.key("token")) })
+    }
+
+    fn secret(&self, reference: &SecretRef, place: &Place<'_>) -> Option<Arc<Secret>> {
+        let environment = |name: &str| self.checks.environment.get(name).map(str::to_owned);
+        match Resolver::new(&environment, self.checks.folder).resolve(reference) {
+            Ok(resolved) => {
+                for warning in resolved.warnings {
+                    place.warn(warning, "let only the gateway's user read it");
+                }
+                Some(Arc::new(resolved.secret))
+            }
+            Err(error) if self.checks.secrets == Secrets::Require => {
+                place.error(error.to_string());
+                None
+            }
+            Err(error) => {
+                place.warn(error.to_string(), "where the gateway runs this is an error");
+                None
+            }
+        }
+    }
+}
+
+fn process(raw: RawProcess, folder: &Path, place: &Place<'_>) -> Process {
+    if raw.buffer_budget < SMALLEST_BUDGET {
+        place.key("buffer_budget").error(format!("{} is less than {SMALLEST_BUDGET}", raw.buffer_budget));
+    }
+    if raw.grace > LONGEST {
+        place.key("grace").error(format!("{} is more than {LONGEST}", raw.grace));
+    }
+    let rebase = |path: Option<PathBuf>| path.map(|path| folder.join(path));
+    Process {
+        threads: (raw.threads > 0).then_some(usize::from(raw.threads)),
+        grace: raw.grace.get(),
+        upgrade_socket: rebase(raw.upgrade_socket),
+        pid_file: rebase(raw.pid_file),
+        max_connections: usize::try_from(raw.max_connections).unwrap_or(usize::MAX),
+        buffer_budget_bytes: raw.buffer_budget.bytes(),
+    }
+}
+
+/// Names become labels of metrics and parts of environment variables.
+pub(crate) fn check_name(what: &str, name: &str, place: &Place<'_>) {
+    const LONGEST: usize = 64;
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' || byte == b'.';
+    if name.is_empty() || name.len() > LONGEST || !name.bytes().all(good) {
+        let help = format!("1 to {LONGEST} ASCII letters, digits, \"-\", \"_\" and \".\"");
+        place.error_at_key(format!("{name:?} is not the name of a {what}"), Some(help));
+    }
+}
+
+fn address(text: &str, table: &Place<'_>) -> Option<SocketAddr> {
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let help = if text.parse::<std::net::IpAddr>().is_ok() {
+        format!(
+            "add the port: \"{}\"",
+            if text.contains(':') { format!("[{text}]:8080") } else { format!("{text}:8080") }
+        )
+    } else if text.starts_with("localhost:") || text.starts_with(':') {
+        let port = text.rsplit(':').next().unwrap_or_default();
+        format!("write an IP address: \"127.0.0.1:{port}\", or \"0.0.0.0:{port}\" for every interface")
+    } else {
+        "an IP address and a port: \"127.0.0.1:8080\", \"[::1]:8080\"".to_owned()
+    };
+    table.key("address").error_help(format!("{text:?} is not an address to listen on"), help);
+    None
+}
+
+fn deadline(given: Duration, place: &Place<'_>) -> std::time::Duration {
+    if given < SHORTEST || given > LONGEST {
+        place.error_help(format!("{given} is out of range"), format!("{SHORTEST} to {LONGEST}"));
+    }
+    given.get()
+}
+
+/// Two listeners on one address: the second could not be opened.
+fn refuse_shared_addresses(
+    listeners: &[Listener],
+    admin: Option<&Admin>,
+    probe: Option<SocketAddr>,
+    place: &Place<'_>,
+) {
+    let tables = place.key("listener");
+    let mut claims: Vec<(SocketAddr, Place<'_>)> =
+        listeners.iter().map(|listener| (listener.address, tables.key(&listener.name))).collect();
+    let admin = admin.map(|admin| admin.address);
+    claims.extend(admin.map(|address| (address, place.key("admin"))));
+    claims.extend(probe.filter(|probe| Some(*probe) != admin).map(|address| (address, place.key("probe"))));
+    claims.retain(|(address, _)| address.port() != 0);
+    for (index, (address, at)) in claims.iter().enumerate() {
+        if let Some((other, rival)) = claims.iter().take(index).find(|(other, _)| collide(*other, *address)) {
+            let help = format!("{} listens on {other} at {}", rival.path(), rival.location());
+            at.key("address").error_help(format!("{address} is taken"), help);
+        }
+    }
+}
+
+fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    let any = a.ip().is_unspecified() || b.ip().is_unspecified();
+    a == b || (any && a.port() == b.port() && a.is_ipv4() == b.is_ipv4())
+}
