@@ -98,7 +98,8 @@ impl Gateway {
 
     /// A file of its folder as text; empty when it is not there.
     pub fn read(&self, name: &str) -> String {
-        std::fs::read(self.path(name)).map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+        std::fs::read(self.path(name))
+            .map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Writes a file of its folder by a rename, as editors and deployment tools do.
@@ -161,20 +162,19 @@ impl Gateway {
         Connection::open(self.addresses.admin).await.ask(&request).await
     }
 
-    /// The value of one metric; `line` is the name with its labels as exposed. 0 when it is not there.
-    pub async fn metric(&self, line: &str) -> f64 {
+    /// The value of one counter or gauge, in whole numbers; `line` is the name with its labels as exposed. 0 when it is
+    /// not there.
+    pub async fn metric(&self, line: &str) -> u64 {
         let text = self.probe("/metrics").await.text();
-        text.lines()
-            .find_map(|have| have.strip_prefix(line)?.strip_prefix(' ')?.split(' ').next()?.parse().ok())
-            .unwrap_or(0.0)
+        text.lines().find_map(|have| whole(have.strip_prefix(line)?.strip_prefix(' ')?)).unwrap_or(0)
     }
 
     /// The sum of a metric over all of its labels.
-    pub async fn metric_sum(&self, name: &str) -> f64 {
+    pub async fn metric_sum(&self, name: &str) -> u64 {
         let text = self.probe("/metrics").await.text();
         text.lines()
             .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .filter_map(|line| whole(line.rsplit(' ').next()?))
             .sum()
     }
 
@@ -197,10 +197,8 @@ impl Gateway {
 
     /// The first line of a JSON-lines file that `matches`, once it is there.
     pub async fn line(&self, file: &str, matches: impl Fn(&Value) -> bool) -> Value {
-        eventually_some(&format!("a line in {file}"), async || {
-            self.lines(file).into_iter().find(|line| matches(line))
-        })
-        .await
+        eventually_some(&format!("a line in {file}"), async || self.lines(file).into_iter().find(|line| matches(line)))
+            .await
     }
 
     /// Every whole line of a JSON-lines file.
@@ -260,12 +258,18 @@ impl Drop for Gateway {
             for log in ["config.toml", "stderr", "stdout", "successor-stderr", "events.log"] {
                 let text = self.read(log);
                 if !text.is_empty() {
-                    let tail = text.get(text.floor_char_boundary(text.len().saturating_sub(TAIL_BYTES))..).unwrap_or_default();
+                    let tail =
+                        text.get(text.floor_char_boundary(text.len().saturating_sub(TAIL_BYTES))..).unwrap_or_default();
                     eprintln!("--- {log} of the gateway ---\n{tail}");
                 }
             }
         }
     }
+}
+
+/// The digits before the point of a metric's value.
+fn whole(value: &str) -> Option<u64> {
+    value.split(['.', ' ']).next()?.parse().ok()
 }
 
 /// INT is the fast stop; whoever does not heed it within two seconds is killed.

@@ -12,6 +12,9 @@ use tokio_rustls::TlsConnector;
 
 use crate::wait::within;
 
+/// Room made for each read.
+const READ_BYTES: usize = 64 * 1024;
+
 /// Anything that carries bytes both ways.
 pub trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
@@ -207,28 +210,22 @@ impl Connection {
     /// Fails unless the gateway ends this connection within the deadline; returns what it sent before.
     pub async fn expect_close(&mut self, deadline: Duration) -> Vec<u8> {
         let read = tokio::time::timeout(deadline, async {
-            let mut buffer = [0; 4096];
-            loop {
-                match self.wire.read(&mut buffer).await {
-                    Ok(0) | Err(_) => return,
-                    Ok(read) => self.unread.extend_from_slice(&buffer[..read]),
-                }
-            }
+            // Zero bytes are the end; a reset is one, too.
+            while self.wire.read_buf(&mut self.unread).await.is_ok_and(|read| read > 0) {}
         });
         assert!(read.await.is_ok(), "the gateway keeps the connection open after {deadline:?}");
         std::mem::take(&mut self.unread)
     }
 
     async fn fill(&mut self) -> std::io::Result<()> {
-        let mut buffer = [0; 64 * 1024];
-        let read = within("an answer from the gateway", self.wire.read(&mut buffer)).await?;
+        self.unread.reserve(READ_BYTES);
+        let read = within("an answer from the gateway", self.wire.read_buf(&mut self.unread)).await?;
         if read == 0 {
             return Err(std::io::Error::new(
                 std::io::ErrorKind::UnexpectedEof,
                 format!("the gateway closed; unread: {:?}", String::from_utf8_lossy(&self.unread)),
             ));
         }
-        self.unread.extend_from_slice(&buffer[..read]);
         Ok(())
     }
 }

@@ -53,8 +53,10 @@ impl Connection2 {
         body: &Bytes,
         declared: bool,
     ) -> Result<(Response, HeaderMap), h2::Error> {
-        let mut request =
-            Request::builder().method(method).uri(format!("https://gateway.test{path}")).header("content-type", content_type);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("https://gateway.test{path}"))
+            .header("content-type", content_type);
         if declared {
             request = request.header("content-length", body.len());
         }

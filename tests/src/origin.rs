@@ -3,6 +3,7 @@
 //! It parses what arrives strictly and by hand: bytes that are not one well-formed request (RFC 9112) are counted as
 //! malformed, so that a smuggled request is seen as such and not swallowed by a lenient parser.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -40,7 +41,11 @@ impl Seen {
 
     /// Every value of a field.
     pub fn all(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str()).collect()
+        self.headers
+            .iter()
+            .filter(|(have, _)| have.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+            .collect()
     }
 }
 
@@ -189,7 +194,12 @@ impl CountingOrigin {
     /// Fails unless nothing at all has reached this origin: no connection, not one byte.
     #[track_caller]
     pub fn expect_untouched(&self) {
-        assert_eq!((self.connections(), self.bytes()), (0, 0), "connections and bytes at the origin: {:?}", self.seen());
+        assert_eq!(
+            (self.connections(), self.bytes()),
+            (0, 0),
+            "connections and bytes at the origin: {:?}",
+            self.seen()
+        );
     }
 }
 
@@ -246,7 +256,8 @@ fn parse_request(head: &[u8], peer: SocketAddr) -> Result<Seen, String> {
     let mut headers = Vec::new();
     for line in lines {
         let (name, value) = line.split_once(':').ok_or_else(|| format!("field line {line:?}"))?;
-        if name.is_empty() || name.bytes().any(|byte| byte.is_ascii_whitespace()) || value.contains(['\n', '\r', '\0']) {
+        if name.is_empty() || name.bytes().any(|byte| byte.is_ascii_whitespace()) || value.contains(['\n', '\r', '\0'])
+        {
             return Err(format!("field line {line:?}"));
         }
         headers.push((name.to_owned(), value.trim().to_owned()));
@@ -302,7 +313,12 @@ async fn read_chunks(
     }
 }
 
-async fn exactly(wire: &mut Box<dyn Wire>, unread: &mut Vec<u8>, length: usize, counters: &Counters) -> Option<Vec<u8>> {
+async fn exactly(
+    wire: &mut Box<dyn Wire>,
+    unread: &mut Vec<u8>,
+    length: usize,
+    counters: &Counters,
+) -> Option<Vec<u8>> {
     while unread.len() < length {
         if !fill(wire, unread, counters).await {
             return None;
@@ -312,12 +328,10 @@ async fn exactly(wire: &mut Box<dyn Wire>, unread: &mut Vec<u8>, length: usize, 
 }
 
 async fn fill(wire: &mut Box<dyn Wire>, unread: &mut Vec<u8>, counters: &Counters) -> bool {
-    let before = unread.len();
-    let mut buffer = [0; 64 * 1024];
-    match wire.read(&mut buffer).await {
+    unread.reserve(64 * 1024);
+    match wire.read_buf(unread).await {
         Ok(read) if read > 0 => {
-            unread.extend_from_slice(&buffer[..read]);
-            counters.bytes.fetch_add(unread.len() - before, Ordering::SeqCst);
+            counters.bytes.fetch_add(read, Ordering::SeqCst);
             true
         }
         _ => false,
@@ -376,16 +390,14 @@ async fn write_chunks(
     wire.write_all(b"0\r\n\r\n").await
 }
 
-async fn echo(wire: &mut Box<dyn Wire>, first: Vec<u8>) {
-    let mut bytes = first;
+async fn echo(wire: &mut Box<dyn Wire>, mut bytes: Vec<u8>) {
     loop {
-        if !bytes.is_empty() && (wire.write_all(&bytes).await.is_err() || wire.flush().await.is_err()) {
+        if wire.write_all(&bytes).await.is_err() || wire.flush().await.is_err() {
             return;
         }
-        let mut buffer = [0; 16 * 1024];
-        match wire.read(&mut buffer).await {
-            Ok(read) if read > 0 => bytes = buffer[..read].to_vec(),
-            _ => return,
+        bytes.clear();
+        if !wire.read_buf(&mut bytes).await.is_ok_and(|read| read > 0) {
+            return;
         }
     }
 }
@@ -393,7 +405,7 @@ async fn echo(wire: &mut Box<dyn Wire>, first: Vec<u8>) {
 fn response_head(status: u16, headers: &[(String, String)]) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {status} Scripted\r\n");
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n").unwrap();
     }
     head.push_str("\r\n");
     head.into_bytes()

@@ -18,7 +18,11 @@ pub fn binary() -> PathBuf {
     let own = std::env::current_exe().expect("the path of this test");
     let folder = own.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps/TEST");
     let path = folder.join("rampart");
-    assert!(path.exists(), "{} is not there: `cargo build --workspace --bins` first, or use `make test`", path.display());
+    assert!(
+        path.exists(),
+        "{} is not there: `cargo build --workspace --bins` first, or use `make test`",
+        path.display()
+    );
     path
 }
 

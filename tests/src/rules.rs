@@ -1,6 +1,6 @@
-//! The shipped rules, and the folder of test data that stands beside the checkout.
+//! The shipped rules, as a test's gateway is given them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::process::workspace;
 
@@ -20,17 +20,4 @@ fn copy(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), &target).unwrap();
         }
     }
-}
-
-/// The folder of third-party test data: `RAMPART_SHARED`, else `../shared` beside the workspace. `None`, and a line
-/// that says so, where there is none; a folder that was named but is not there fails the test.
-pub fn shared(file: &str) -> Option<PathBuf> {
-    let named = std::env::var_os("RAMPART_SHARED").map(PathBuf::from);
-    let path = named.clone().unwrap_or_else(|| workspace().join("../shared")).join(file);
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(named.is_none(), "RAMPART_SHARED is set, but {} is not there", path.display());
-    println!("skipped: {} is not there and RAMPART_SHARED is not set", path.display());
-    None
 }

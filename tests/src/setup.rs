@@ -17,6 +17,7 @@ pub const ADMIN_TOKEN: &str = "a-token-for-tests-only-0123456789abcdef";
 
 /// A gateway to be started.
 #[derive(Clone)]
+#[must_use = "a setup does nothing until it is started"]
 pub struct Setup {
     pub(crate) config: String,
     routes: String,
@@ -24,6 +25,7 @@ pub struct Setup {
     process: String,
     upstreams: String,
     tls: bool,
+    redirect: bool,
     shipped_rules: bool,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) arguments: Vec<String>,
@@ -60,6 +62,7 @@ impl Setup {
             process: String::new(),
             upstreams: String::new(),
             tls: false,
+            redirect: false,
             shipped_rules: true,
             environment: vec![("RAMPART_ADMIN_TOKEN".into(), ADMIN_TOKEN.into())],
             arguments: Vec::new(),
@@ -69,7 +72,7 @@ impl Setup {
 
     /// Replaces the routes: the rest of a rules file, without its `version`.
     pub fn routes(mut self, toml: &str) -> Self {
-        self.routes = toml.to_owned();
+        toml.clone_into(&mut self.routes);
         self
     }
 
@@ -100,6 +103,12 @@ impl Setup {
     /// Adds a TLS listener with a certificate for [`TLS_NAME`] by the gateway's own test authority.
     pub fn tls(mut self) -> Self {
         self.tls = true;
+        self
+    }
+
+    /// Makes the plain listener send everybody to TLS.
+    pub fn redirect_to_tls(mut self) -> Self {
+        self.redirect = true;
         self
     }
 
@@ -171,12 +180,16 @@ impl Setup {
             self.process,
         );
         write!(text, "\n[listener.main]\naddress = \"{}\"\n{}", addresses.plain, self.listener).unwrap();
+        if self.redirect {
+            writeln!(text, "redirect_to_https = {}", addresses.tls.port()).unwrap();
+        }
         if self.tls {
             write!(text, "\n[listener.secure]\naddress = \"{}\"\n{}", addresses.tls, self.listener).unwrap();
             text.push_str("\n[listener.secure.tls]\ncert_file = \"listener.pem\"\nkey_file = \"listener.key\"\n");
         }
         write!(text, "\n[admin]\naddress = \"{}\"\ntoken = \"secret://env/RAMPART_ADMIN_TOKEN\"\n", addresses.admin)
             .unwrap();
+        write!(text, "\n[probe]\naddress = \"{}\"\n", addresses.admin).unwrap();
         if !self.config.contains("[log.access]") {
             text.push_str("\n[log.access]\nto = \"file\"\npath = \"access.log\"\n");
         }

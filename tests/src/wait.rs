@@ -16,10 +16,7 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 
 /// Like [`within`], with a deadline of its own.
 pub async fn within_of<T>(deadline: Duration, what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(deadline, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("{what}: not within {deadline:?}"),
-    }
+    tokio::time::timeout(deadline, future).await.unwrap_or_else(|_| panic!("{what}: not within {deadline:?}"))
 }
 
 /// Asks `condition` again and again until it holds; fails the test, naming `what`, after [`DEADLINE`].

@@ -1,0 +1,27 @@
+//! End-to-end tests: the real `rampart` binary between real sockets. One module per promise of the contract; the
+//! harness is the library of this crate.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a broken expectation must stop the test where it broke"
+)]
+
+mod advisories;
+mod balance;
+mod body_before_upstream;
+mod commands;
+mod forwarding;
+mod hostile;
+mod limits;
+mod listeners;
+mod process;
+mod records;
+mod refusals;
+mod reload;
+mod routing;
+mod smuggling;
+mod streaming;
+mod upstreams;
