@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::tame;
+use crate::text::{needs_taming, tame};
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
 
@@ -115,37 +115,45 @@ pub enum Outcome {
 // === impl SecurityEvent ===
 
 impl SecurityEvent {
-    /// The event with every field that traffic fills made safe to write and cut to its bound. `matches[].value` is left
-    /// as it is: [`crate::Redaction::value`] has done the same to it.
+    /// The event with every field made safe to write and cut to its bound; most are as they should be and stay. Only
+    /// `matches[].value` is taken on trust: [`crate::Redaction::value`] has done the same to it.
     #[must_use]
     pub(crate) fn bounded(mut self) -> Self {
         tame(&mut self.request_id, MAX_FIELD_BYTES);
         self.client_request_id.iter_mut().chain(&mut self.identity).for_each(|field| tame(field, MAX_FIELD_BYTES));
         tame(&mut self.method, MAX_FIELD_BYTES);
         tame(&mut self.path, MAX_PATH_BYTES);
+        self.route.iter_mut().for_each(tame_shared);
+        self.code.iter_mut().for_each(tame_word);
         self.matches.truncate(MAX_MATCHES);
-        for found in &mut self.matches {
-            tame(&mut found.target, MAX_FIELD_BYTES);
-            tame(&mut found.transform, MAX_FIELD_BYTES);
-            tame(&mut found.message, MAX_FIELD_BYTES);
-        }
+        self.matches.iter_mut().for_each(RuleMatch::bound);
         self
+    }
+}
+
+// === impl RuleMatch ===
+
+impl RuleMatch {
+    fn bound(&mut self) {
+        tame_shared(&mut self.rule);
+        tame_word(&mut self.category);
+        tame_word(&mut self.severity);
+        for field in [&mut self.target, &mut self.transform, &mut self.message] {
+            tame(field, MAX_FIELD_BYTES);
+        }
     }
 }
 
 // === impl AdminAction ===
 
 impl AdminAction {
-    /// The action with every field cut to its bound and safe to write.
+    /// The action with every field made safe to write and cut to its bound.
     #[must_use]
     pub(crate) fn bounded(mut self) -> Self {
         self.target.iter_mut().for_each(|field| tame(field, MAX_FIELD_BYTES));
         self.detail.iter_mut().for_each(|field| tame(field, MAX_PATH_BYTES));
-        for field in [&mut self.actor, &mut self.action] {
-            let mut word = std::mem::take(field).into_owned();
-            tame(&mut word, MAX_FIELD_BYTES);
-            *field = Cow::Owned(word);
-        }
+        tame_word(&mut self.actor);
+        tame_word(&mut self.action);
         self
     }
 }
@@ -163,5 +171,19 @@ impl Outcome {
             Self::Refused => "refused",
             Self::Failed => "failed",
         }
+    }
+}
+
+fn tame_word(word: &mut Cow<'static, str>) {
+    if needs_taming(word, MAX_FIELD_BYTES) {
+        tame(word.to_mut(), MAX_FIELD_BYTES);
+    }
+}
+
+fn tame_shared(name: &mut Arc<str>) {
+    if needs_taming(name, MAX_FIELD_BYTES) {
+        let mut own = name.to_string();
+        tame(&mut own, MAX_FIELD_BYTES);
+        *name = own.into();
     }
 }

@@ -114,3 +114,36 @@ impl Troubles {
         fault
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Standing, collected};
+
+    #[test]
+    fn a_lasting_trouble_is_told_once_a_minute_and_when_it_is_over() {
+        let clock = Standing::at("2026-11-20T13:00:00Z");
+        let reports = Arc::default();
+        let troubles = Troubles::new("access", clock.clone(), collected(&reports));
+        troubles.over();
+        (0..5).for_each(|n| troubles.lasting(format!("full {n}")));
+        assert_eq!(troubles.current().unwrap().message, "full 4");
+        clock.advance(Duration::from_secs(59));
+        troubles.lasting("full 5".to_owned());
+        clock.advance(Duration::from_secs(1));
+        troubles.lasting("full 6".to_owned());
+        troubles.over();
+        troubles.over();
+        // Another one at once is news again.
+        troubles.passing("dropped".to_owned());
+        let told: Vec<String> = reports.lock().iter().map(ToString::to_string).collect();
+        let expect = [
+            "access: full 0",
+            "access: full 6 (5 more since the last report)",
+            "access: writing works again",
+            "access: dropped",
+        ];
+        assert_eq!(told, expect);
+        assert_eq!(troubles.current(), None, "what is over at once is no state");
+    }
+}

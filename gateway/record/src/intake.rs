@@ -115,7 +115,7 @@ impl<B: Default> Intake<B> {
         if self.bounds.overload == Overload::Drop || bytes > self.bounds.capacity_bytes {
             return false;
         }
-        let until = Instant::now() + LONGEST_WAIT;
+        let until = deadline(LONGEST_WAIT);
         while !state.closing && !self.has_room(state, bytes) {
             if self.room.wait_until(state, until).timed_out() {
                 break;
@@ -127,7 +127,7 @@ impl<B: Default> Intake<B> {
     /// Waits for something to do. `empty` becomes the batch that callers fill next.
     pub(crate) fn take(&self, empty: B) -> Work<B> {
         let mut state = self.state.lock();
-        let idle_until = self.bounds.idle.map(|idle| Instant::now() + idle);
+        let idle_until = self.bounds.idle.map(deadline);
         let mut idle = false;
         while state.filling_items == 0 && !state.reopen && !state.closing && !idle {
             match idle_until {
@@ -135,8 +135,9 @@ impl<B: Default> Intake<B> {
                 Some(until) => idle = self.work.wait_until(&mut state, until).timed_out(),
             }
         }
-        let until = Instant::now() + self.bounds.interval;
-        while !idle && state.filling_bytes < self.bounds.batch_bytes && !state.reopen && !state.closing && !state.hurry {
+        let until = deadline(self.bounds.interval);
+        while !idle && state.filling_bytes < self.bounds.batch_bytes && !state.reopen && !state.closing && !state.hurry
+        {
             if self.work.wait_until(&mut state, until).timed_out() {
                 break;
             }
@@ -164,7 +165,7 @@ impl<B: Default> Intake<B> {
     /// a batch.
     pub(crate) fn pause(&self, longest: Duration) -> Pause {
         let mut state = self.state.lock();
-        let until = Instant::now() + longest;
+        let until = deadline(longest);
         while !state.closing && !state.reopen {
             if self.work.wait_until(&mut state, until).timed_out() {
                 break;
@@ -192,7 +193,7 @@ impl<B: Default> Intake<B> {
     pub(crate) fn flush(&self, longest: Duration) -> bool {
         let mut state = self.state.lock();
         let goal = state.accepted;
-        let until = Instant::now() + longest;
+        let until = deadline(longest);
         while state.finished < goal && !state.gone {
             state.hurry = true;
             self.work.notify_one();
@@ -209,7 +210,7 @@ impl<B: Default> Intake<B> {
         state.closing = true;
         self.work.notify_one();
         self.room.notify_all();
-        let until = Instant::now() + longest;
+        let until = deadline(longest);
         while !state.gone {
             if self.room.wait_until(&mut state, until).timed_out() {
                 break;
@@ -223,4 +224,10 @@ impl<B: Default> Intake<B> {
         let state = self.state.lock();
         state.filling_bytes + state.writing_bytes
     }
+}
+
+/// The moment so long from now; an hour, where the clock does not reach that far.
+pub(crate) fn deadline(longest: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(longest).unwrap_or(now + Duration::from_hours(1))
 }

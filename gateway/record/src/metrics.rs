@@ -46,7 +46,9 @@ struct Label {
 }
 
 #[derive(Clone, Default)]
-struct Queues(Arc<Mutex<Vec<(Label, Weak<dyn Depth>)>>>);
+struct Queues(Arc<Mutex<Vec<Queue>>>);
+
+type Queue = (Label, Weak<dyn Depth>);
 
 // === impl Metrics ===
 
@@ -100,5 +102,62 @@ impl Collector for Queues {
 impl fmt::Debug for Queues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Queues").field(&self.0.lock().len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus_client::encoding::text::encode;
+
+    struct Full(usize);
+
+    impl Depth for Full {
+        fn queued_bytes(&self) -> usize {
+            self.0
+        }
+    }
+
+    fn text(metrics: &Metrics) -> String {
+        let mut registry = Registry::with_prefix("rampart");
+        metrics.register(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        text
+    }
+
+    #[test]
+    fn every_count_has_its_name_and_the_writers_label() {
+        let metrics = Metrics::default();
+        let meter = metrics.meter("access");
+        meter.lines.inc_by(3);
+        meter.bytes.inc_by(900);
+        meter.dropped.inc();
+        metrics.meter("store").write_errors.inc();
+        let queue: Arc<dyn Depth> = Arc::new(Full(77));
+        metrics.watch("access", Arc::downgrade(&queue));
+        let text = text(&metrics);
+        for line in [
+            "rampart_record_lines_total{journal=\"access\"} 3\n",
+            "rampart_record_written_bytes_total{journal=\"access\"} 900\n",
+            "rampart_record_dropped_total{journal=\"access\"} 1\n",
+            "rampart_record_write_errors_total{journal=\"access\"} 0\n",
+            "rampart_record_write_errors_total{journal=\"store\"} 1\n",
+            "# TYPE rampart_record_queue_bytes gauge\n",
+            "rampart_record_queue_bytes{journal=\"access\"} 77\n",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_queue_is_shown_as_long_as_it_lives() {
+        let metrics = Metrics::default();
+        let (first, second): (Arc<dyn Depth>, Arc<dyn Depth>) = (Arc::new(Full(1)), Arc::new(Full(2)));
+        metrics.watch("access", Arc::downgrade(&first));
+        metrics.watch("access", Arc::downgrade(&second));
+        assert_eq!(text(&metrics).matches("rampart_record_queue_bytes{").count(), 1, "the later one of a name");
+        drop(second);
+        assert_eq!(text(&metrics).matches("rampart_record_queue_bytes{").count(), 0);
     }
 }

@@ -193,7 +193,9 @@ impl RawJournal {
         let destination = match (self.to, &self.path) {
             (RawDestination::Off, _) => return None,
             (RawDestination::Stdout, _) => Destination::Stdout,
-            (RawDestination::File, Some(path)) if path.file_name().is_some() => Destination::File(self.file(path, folder)),
+            (RawDestination::File, Some(path)) if path.file_name().is_some() => {
+                Destination::File(self.file(path, folder))
+            }
             (RawDestination::File, Some(path)) => {
                 place.key("path").error(format!("\"{}\" is not the name of a file", path.display()));
                 return None;
@@ -249,7 +251,9 @@ impl RawStorage {
         }
         for (key, age) in [("retention", self.retention), ("action_retention", self.action_retention)] {
             if age < Duration::minutes(1) {
-                place.key(key).error_help(format!("{age} is shorter than a minute"), "records are deleted once a minute");
+                place
+                    .key(key)
+                    .error_help(format!("{age} is shorter than a minute"), "records are deleted once a minute");
             }
         }
         StoreConfig {
@@ -359,7 +363,7 @@ mod tests {
         let file = FileConfig {
             path: "/etc/rampart/log/access.jsonl".into(),
             rotate_bytes: Some(1 << 20),
-            rotate_age: Some(std::time::Duration::from_secs(3_600)),
+            rotate_age: Some(std::time::Duration::from_hours(1)),
             keep: 3,
         };
         let access = config.access.unwrap();
@@ -372,7 +376,7 @@ mod tests {
         assert!(config.redaction.hides("header.referer") && config.redaction.hides("root.my-pin-code"));
         let store = config.store.unwrap();
         assert_eq!(store.path, Path::new("/etc/rampart/var/rampart.db"));
-        assert_eq!(store.events, Retention { age: std::time::Duration::from_secs(3_600), rows: 5 });
+        assert_eq!(store.events, Retention { age: std::time::Duration::from_hours(1), rows: 5 });
     }
 
     #[test]
@@ -383,14 +387,17 @@ mod tests {
         check("[log.access]\nto = \"file\"", &["2: a log to a file needs a path"]);
         check("[log.access]\nto = \"file\"\npath = \"..\"", &["3: \"..\" is not the name of a file"]);
         check("[log.admin]\nbuffer = \"1KiB\"", &["2: a buffer of 1KiB is out of range"]);
-        check("[storage]\nretention = \"5s\"\nbuffer = \"2GiB\"", &[
-            "2: 5s is shorter than a minute",
-            "3: a buffer of 2GiB is out of range",
-        ]);
-        check("[log.access]\nto='file'\npath='x'\n[log.events]\nto='file'\npath='x'\n[storage]\npath='x'", &[
-            "6: /etc/rampart/x is already the file of [log.access]",
-            "8: /etc/rampart/x is already the file of [log.access]",
-        ]);
+        check(
+            "[storage]\nretention = \"5s\"\nbuffer = \"2GiB\"",
+            &["2: 5s is shorter than a minute", "3: a buffer of 2GiB is out of range"],
+        );
+        check(
+            "[log.access]\nto='file'\npath='x'\n[log.events]\nto='file'\npath='x'\n[storage]\npath='x'",
+            &[
+                "6: /etc/rampart/x is already the file of [log.access]",
+                "8: /etc/rampart/x is already the file of [log.access]",
+            ],
+        );
         let unknown = "`cookies` in `cookies:sid` is no kind of value: use path, query, header, cookie, form, file, json, xml or body";
         check("[log.redaction]\nalso = [\n\"pin\",\n\"cookies:sid\"]", &[&format!("4: {unknown}")]);
         check("[log.redaction]\ntargets = [\n\"cookies:sid\"]\nalso = ['a']", &[&format!("3: {unknown}")]);

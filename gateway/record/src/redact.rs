@@ -85,7 +85,9 @@ enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadPattern {
     /// Nothing between the quotes, or nothing after the colon.
-    #[error("`{0}` names no target: write a kind (`cookie`), a kind and a name (`query:token`) or a name (`*password*`)")]
+    #[error(
+        "`{0}` names no target: write a kind (`cookie`), a kind and a name (`query:token`) or a name (`*password*`)"
+    )]
     Empty(String),
     /// What stands before the colon is no kind of value.
     #[error("`{kind}` in `{pattern}` is no kind of value: use {KINDS}")]
@@ -294,7 +296,11 @@ mod tests {
         let errors = Redaction::new(["cookie", "", "cookies:sid", "query:"], 64).unwrap_err();
         let places: Vec<usize> = errors.iter().map(|(index, _)| *index).collect();
         assert_eq!(places, [1, 2, 3]);
-        assert!(errors[1].1.to_string().starts_with("`cookies` in `cookies:sid` is no kind of value"), "{}", errors[1].1);
+        assert!(
+            errors[1].1.to_string().starts_with("`cookies` in `cookies:sid` is no kind of value"),
+            "{}",
+            errors[1].1
+        );
     }
 
     #[test]

@@ -28,17 +28,21 @@ pub fn escape(bytes: &[u8], max_bytes: usize) -> String {
 /// Makes a field safe that already is text: cuts it and escapes what must not be written, but leaves backslashes as they
 /// are, so that a field which has been through [`escape`] is not escaped twice. Does nothing to most fields.
 pub(crate) fn tame(field: &mut String, max_bytes: usize) {
-    let odd = |c| c != '\\' && needs_escape(c);
-    if field.len() <= max_bytes && !field.contains(odd) {
+    if !needs_taming(field, max_bytes) {
         return;
     }
     let shown = cut(field.as_bytes(), max_bytes).len();
     let mut out = String::with_capacity(shown);
     for c in field.get(..shown).unwrap_or(field).chars() {
-        if odd(c) { escape_bytes(&mut out, c.encode_utf8(&mut [0; 4]).as_bytes()) } else { out.push(c) }
+        if is_odd(c) { escape_bytes(&mut out, c.encode_utf8(&mut [0; 4]).as_bytes()) } else { out.push(c) }
     }
     count_left_out(&mut out, field.len() - shown);
     *field = out;
+}
+
+/// Whether [`tame`] would change the field.
+pub(crate) fn needs_taming(field: &str, max_bytes: usize) -> bool {
+    field.len() > max_bytes || field.contains(is_odd)
 }
 
 /// The first `max_bytes`, or up to three fewer where that would cut a character in two.
@@ -70,7 +74,7 @@ fn count_left_out(out: &mut String, bytes: usize) {
 
 fn escape_str(out: &mut String, text: &str) {
     let mut rest = text;
-    while let Some(at) = rest.find(needs_escape) {
+    while let Some(at) = rest.find(|c| c == '\\' || is_odd(c)) {
         let (plain, from) = rest.split_at(at);
         out.push_str(plain);
         let mut chars = from.chars();
@@ -84,8 +88,9 @@ fn escape_str(out: &mut String, text: &str) {
     out.push_str(rest);
 }
 
-fn needs_escape(c: char) -> bool {
-    c == '\\' || c.is_control() || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+/// What must not be written as it is: it would end a line, move a cursor or turn the reading direction.
+pub(crate) fn is_odd(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 fn escape_bytes(out: &mut String, bytes: &[u8]) {
@@ -150,7 +155,7 @@ mod tests {
         let mut bytes = Vec::new();
         let mut rest = text.as_bytes();
         while let Some((&first, tail)) = rest.split_first() {
-            (rest, _) = match (first, tail.first()) {
+            (rest, ()) = match (first, tail.first()) {
                 (b'\\', Some(b'\\')) => (&tail[1..], bytes.push(b'\\')),
                 (b'\\', Some(b'x')) => {
                     let byte = u8::from_str_radix(std::str::from_utf8(&tail[1..3]).unwrap(), 16).unwrap();
@@ -166,7 +171,7 @@ mod tests {
         #[test]
         fn nothing_is_lost_and_nothing_odd_is_left(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let text = escape(&bytes, usize::MAX);
-            prop_assert!(!text.chars().any(|c| c.is_control()));
+            prop_assert!(!text.chars().any(char::is_control));
             prop_assert_eq!(unescape(&text), bytes);
         }
 

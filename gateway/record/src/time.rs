@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_period_of_a_day_is_the_utc_day() {
-        let day = Duration::from_secs(86_400);
+        let day = Duration::from_hours(24);
         let before: Timestamp = "2026-11-20T23:59:59.999Z".parse().unwrap();
         let after: Timestamp = "2026-11-21".parse().unwrap();
         assert_eq!(before.period(day) + 1, after.period(day));

@@ -52,7 +52,7 @@ fn contents(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
     while let Some(free) = bytes.get_mut(filled..).filter(|free| !free.is_empty()) {
         match (&file).read(free) {
             Ok(0) => break,
-            Ok(more) => filled += more,
+            Ok(count) => filled += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

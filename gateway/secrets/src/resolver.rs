@@ -191,8 +191,8 @@ mod tests {
     }
 
     fn resolve(text: &str) -> Result<String, String> {
-        let resolver = Resolver::new(&environment, "/nowhere").with(Vault);
-        let resolved = resolver.resolve(&text.parse().unwrap()).map_err(|error| error.to_string())?;
+        let providers = Resolver::new(&environment, "/nowhere").with(Vault);
+        let resolved = providers.resolve(&text.parse().unwrap()).map_err(|error| error.to_string())?;
         Ok(resolved.secret.expose_str().unwrap().to_owned())
     }
 

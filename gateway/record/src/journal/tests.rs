@@ -73,7 +73,7 @@ fn put_and_wait(journal: &Journal, text: &str) {
     assert!(journal.flush(PATIENCE));
 }
 
-fn pairs<'a>(files: &'a BTreeMap<String, String>) -> Vec<(&'a str, &'a str)> {
+fn pairs(files: &BTreeMap<String, String>) -> Vec<(&str, &str)> {
     files.iter().map(|(name, content)| (name.as_str(), content.as_str())).collect()
 }
 
@@ -151,7 +151,7 @@ fn size_counts_what_an_earlier_run_wrote() {
 #[test]
 fn a_new_file_begins_at_midnight() {
     let mut bench = Bench::new();
-    bench.file().rotate_age = Some(Duration::from_secs(86_400));
+    bench.file().rotate_age = Some(Duration::from_hours(24));
     let journal = bench.open();
     put_and_wait(&journal, "friday");
     bench.clock.put("2026-11-20T23:59:59.999Z");
@@ -175,7 +175,7 @@ fn a_new_file_begins_at_midnight() {
 fn age_counts_from_what_an_earlier_run_wrote() {
     fn check(last_written_hours_ago: u64, rotated: bool) {
         let mut bench = Bench::new();
-        bench.file().rotate_age = Some(Duration::from_secs(86_400));
+        bench.file().rotate_age = Some(Duration::from_hours(24));
         put_and_wait(&bench.open(), "before");
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(bench.clock.now().millis().unsigned_abs());
         let written = now - Duration::from_secs(3_600 * last_written_hours_ago);

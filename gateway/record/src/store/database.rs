@@ -46,11 +46,7 @@ impl Database {
     }
 
     /// Moves a damaged file aside and begins a new one; the text says so.
-    pub(super) fn replace(
-        path: &Path,
-        damage: &rusqlite::Error,
-        now: Timestamp,
-    ) -> Result<(Self, String), StoreError> {
+    pub(super) fn replace(path: &Path, damage: &rusqlite::Error, now: Timestamp) -> Result<(Self, String), StoreError> {
         let aside = move_aside(path, now)?;
         let text = format!("{} is damaged ({damage}): moved to {}, begun anew", path.display(), aside.display());
         Ok((Self::open(path)?, text))
@@ -211,12 +207,6 @@ fn insert_event(transaction: &Transaction<'_>, event: &EventRow) -> rusqlite::Re
 fn insert_action(transaction: &Transaction<'_>, action: &ActionRow) -> rusqlite::Result<()> {
     transaction
         .prepare_cached("INSERT INTO admin_action (time, actor, action, outcome, line) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![
-            action.time.millis(),
-            action.actor,
-            action.action,
-            action.outcome.as_str(),
-            action.line,
-        ])?;
+        .execute(params![action.time.millis(), action.actor, action.action, action.outcome.as_str(), action.line,])?;
     Ok(())
 }

@@ -212,10 +212,8 @@ impl Store {
     /// takes longer than `longest`: the writer then is left to itself.
     pub fn close(&self, longest: Duration) -> bool {
         let finished = self.channel.intake.close(longest);
-        if let Some(thread) = self.thread.lock().take().filter(|_| finished) {
-            return thread.join().is_ok();
-        }
-        finished
+        let ended = self.thread.lock().take_if(|_| finished);
+        finished && ended.is_none_or(|thread| thread.join().is_ok())
     }
 
     /// How the writer fares.

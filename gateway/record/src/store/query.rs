@@ -252,7 +252,8 @@ impl EventQuery {
         if leads_by_rule {
             builder.equal("r.rule", self.rule.clone());
         } else if let Some(rule) = &self.rule {
-            let known = "EXISTS (SELECT 1 FROM event_rule AS r WHERE r.rule = ? AND r.time = e.time AND r.event = e.id)";
+            let known =
+                "EXISTS (SELECT 1 FROM event_rule AS r WHERE r.rule = ? AND r.time = e.time AND r.event = e.id)";
             builder.condition(known, [rule.clone().into()]);
         }
         builder.equal("e.client", self.client.map(|client| client.to_string()));

@@ -17,7 +17,7 @@ use crate::records::{RecordConfig, Records};
 use crate::testing::{Standing, collected};
 
 const PATIENCE: Duration = Duration::from_secs(10);
-const KEEP_ALL: Retention = Retention { age: Duration::from_secs(86_400 * 30), rows: 1_000_000 };
+const KEEP_ALL: Retention = Retention { age: Duration::from_hours(720), rows: 1_000_000 };
 
 /// A store in a folder of its own, and what it reported.
 struct Bench {
@@ -112,7 +112,9 @@ fn action(actor: &'static str, time: &str, outcome: Outcome) -> AdminAction {
 
 fn write(bench: &Bench, events: Vec<SecurityEvent>) {
     let records = bench.open();
-    events.into_iter().for_each(|event| records.event(event));
+    for event in events {
+        records.event(event);
+    }
     assert!(records.close(PATIENCE));
 }
 
@@ -232,7 +234,8 @@ fn every_filter_is_answered_from_an_index_without_sorting() {
     event(EventQuery { code: Some(String::new()), ..any() }, &with("event_code", "code"));
     event(EventQuery { client: "::1".parse().ok(), ..any() }, &with("event_client", "client"));
     event(EventQuery { request_id: Some(String::new()), ..any() }, &with("event_request", "request_id"));
-    let by_rule = "SEARCH r USING PRIMARY KEY (rule=? AND time>? AND (time,event)<(?,?)); SEARCH e USING INTEGER PRIMARY KEY";
+    let by_rule =
+        "SEARCH r USING PRIMARY KEY (rule=? AND time>? AND (time,event)<(?,?)); SEARCH e USING INTEGER PRIMARY KEY";
     event(EventQuery { rule: Some(String::new()), client: "::1".parse().ok(), ..any() }, by_rule);
     let any = || ActionQuery { since: "2026-11-20".parse().ok(), before: "1-2".parse().ok(), ..ActionQuery::default() };
     let action = |query: ActionQuery, index: &str| check(query.statement().unwrap(), index);
@@ -334,7 +337,7 @@ proptest! {
 #[test]
 fn what_is_too_old_goes_and_takes_its_rules_along() {
     let mut bench = Bench::new();
-    bench.config.events.age = Duration::from_secs(3_600);
+    bench.config.events.age = Duration::from_hours(1);
     let records = bench.open();
     records.event(event("kept", "2026-11-20T13:00:00Z"));
     records.event(event("old", "2026-11-20T11:00:00Z"));
