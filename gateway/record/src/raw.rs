@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rampart_settings::{Duration, Place, Size};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::intake::Overload;
 use crate::journal::{Destination, FileConfig, JournalConfig};
@@ -57,7 +57,7 @@ pub struct RawJournal {
 }
 
 /// Where a log goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawDestination {
     /// Standard output.
@@ -69,7 +69,7 @@ pub enum RawDestination {
 }
 
 /// What happens to records that come faster than they can be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawOverload {
     /// They are dropped and counted; no request waits.
@@ -377,6 +377,14 @@ mod tests {
         let store = config.store.unwrap();
         assert_eq!(store.path, Path::new("/etc/rampart/var/rampart.db"));
         assert_eq!(store.events, Retention { age: std::time::Duration::from_hours(1), rows: 5 });
+    }
+
+    #[test]
+    fn editors_are_told_every_default() {
+        let schema = rampart_settings::schema_of::<Config>().to_string();
+        for default in ["\"stdout\"", "\"drop\"", "\"100MiB\"", "\"1d\"", "\"30d\"", "1000000", "\"var/rampart.db\""] {
+            assert!(schema.contains(&format!("\"default\":{default}")), "{default} is not in {schema}");
+        }
     }
 
     #[test]

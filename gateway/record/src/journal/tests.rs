@@ -386,6 +386,46 @@ fn a_path_that_is_no_plain_file_is_never_rotated() {
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
 }
 
+const CHILD: &str = "RAMPART_TEST_JOURNAL_CHILD";
+const CHILD_LINES: usize = 3_000;
+
+/// The other process of the test below; on its own it has nothing to do.
+#[test]
+fn child_writes_to_standard_output() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let mut bench = Bench::new();
+    bench.config = JournalConfig { destination: Destination::Stdout, overload: Overload::Block, ..bench.config };
+    let journals = [bench.open(), bench.open()];
+    std::thread::scope(|scope| {
+        for journal in &journals {
+            let filler = "x".repeat(200);
+            scope.spawn(move || {
+                for n in 0..CHILD_LINES {
+                    assert!(put(journal, &format!("{{\"n\":{n},\"filler\":\"{filler}\"}}")));
+                }
+            });
+        }
+    });
+    assert!(journals.iter().all(|journal| journal.close(PATIENCE)));
+}
+
+#[test]
+fn journals_that_share_a_pipe_tear_no_line_of_each_other() {
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "journal::tests::child_writes_to_standard_output", "--nocapture", "--quiet"])
+        .env(CHILD, "")
+        .output()
+        .unwrap();
+    assert!(child.status.success());
+    let said = String::from_utf8(child.stdout).unwrap();
+    // The test runner says something before and after.
+    let lines = said.lines().filter(|line| line.contains('{'));
+    let numbers = lines.map(|line| serde_json::from_str::<Value>(line).unwrap()["n"].as_u64().unwrap());
+    assert_eq!(numbers.sum::<u64>(), (CHILD_LINES * (CHILD_LINES - 1)) as u64, "both wrote every line");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     /// Whatever the sizes: every line ends up whole, in order, in exactly one file, and files keep their size.

@@ -195,6 +195,12 @@ impl Reader {
         Ok(page)
     }
 
+    /// Reads as where the folder may not be written, which tests cannot have: they often run as root.
+    #[cfg(test)]
+    pub(super) fn of_read_only_folder(path: &Path) -> rusqlite::Result<Self> {
+        Ok(Self { connection: connect_immutable(path)?, path: path.to_owned() })
+    }
+
     #[cfg(test)]
     pub(super) fn connection(&self) -> &Connection {
         &self.connection

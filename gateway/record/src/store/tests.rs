@@ -480,6 +480,16 @@ fn two_gateways_may_write_one_file() {
     assert_eq!(bench.find(&EventQuery { limit: 1_000, ..EventQuery::default() }).len(), 600);
 }
 
+#[test]
+fn a_store_at_rest_is_read_without_touching_its_folder() {
+    let mut bench = Bench::new();
+    bench.config.path = bench.folder.path().join("odd ?&#%41.db");
+    write(&bench, vec![event("one", "2026-11-20T13:00:00Z")]);
+    let reader = Reader::of_read_only_folder(&bench.config.path).unwrap();
+    assert_eq!(reader.events(&EventQuery::default()).unwrap().items.len(), 1);
+    assert_eq!(fs::read_dir(bench.folder.path()).unwrap().count(), 1, "neither WAL nor shared memory was made");
+}
+
 const CHILD: &str = "RAMPART_TEST_STORE_TO_READ";
 
 /// The other process of the test below; on its own it has nothing to do.
