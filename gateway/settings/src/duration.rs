@@ -171,3 +171,45 @@ impl JsonSchema for Duration {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn texts() {
+        let check = |text: &str, expect: Result<u64, DurationError>| {
+            assert_eq!(text.parse::<Duration>(), expect.map(Duration::millis), "{text}");
+        };
+        check("250ms", Ok(250));
+        check("30s", Ok(30_000));
+        check("5m", Ok(300_000));
+        check("24h", Ok(86_400_000));
+        check("7d", Ok(604_800_000));
+        check("1h30m", Ok(5_400_000));
+        check("0s", Ok(0));
+        check("36500d", Ok(36_500 * 86_400_000));
+        check("36501d", Err(DurationError::TooLong));
+        check("99999999999999999999s", Err(DurationError::TooLong));
+        check("10", Err(DurationError::NoUnit));
+        check("1h30", Err(DurationError::NoUnit));
+        check("10 s", Err(DurationError::Malformed));
+        check("s", Err(DurationError::Malformed));
+        check("", Err(DurationError::Malformed));
+        check("-1s", Err(DurationError::Malformed));
+        check("1.5s", Err(DurationError::Malformed));
+        check("1S", Err(DurationError::UnknownUnit("S".to_owned())));
+        check("1µs", Err(DurationError::Malformed));
+        check("1us", Err(DurationError::UnknownUnit("us".to_owned())));
+    }
+
+    proptest! {
+        #[test]
+        fn display_is_read_back(ms in 0..=LONGEST_MS) {
+            let duration = Duration::millis(ms);
+            prop_assert_eq!(duration.to_string().parse::<Duration>(), Ok(duration));
+        }
+    }
+}

@@ -30,3 +30,6 @@ pub use place::{Location, Place};
 pub use read::{Checked, check, read, schema_of};
 pub use size::{Size, SizeError};
 pub use source::Source;
+
+#[cfg(test)]
+mod tests;

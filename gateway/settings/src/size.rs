@@ -169,3 +169,51 @@ impl JsonSchema for Size {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn texts() {
+        let check = |text: &str, expect: Result<u64, SizeError>| {
+            assert_eq!(text.parse::<Size>(), expect.map(Size::new), "{text}");
+        };
+        check("0B", Ok(0));
+        check("64KiB", Ok(65_536));
+        check("8MiB", Ok(8 << 20));
+        check("8 MiB", Ok(8 << 20));
+        check("10MB", Ok(10_000_000));
+        check("1kB", Ok(1_000));
+        check("1TiB", Ok(1 << 40));
+        check("8388607TiB", Ok(8_388_607 << 40));
+        check("8388608TiB", Err(SizeError::TooLarge));
+        check("99999999999999999999B", Err(SizeError::TooLarge));
+        check("64", Err(SizeError::NoUnit));
+        check("MiB", Err(SizeError::Malformed));
+        check("1.5MiB", Err(SizeError::Malformed));
+        check("-1B", Err(SizeError::Malformed));
+        check("8Mb", Err(SizeError::UnknownUnit("Mb".to_owned())));
+        check("8mib", Err(SizeError::UnknownUnit("mib".to_owned())));
+    }
+
+    #[test]
+    fn display_is_short() {
+        let check = |bytes: u64, expect: &str| assert_eq!(Size::new(bytes).to_string(), expect);
+        check(0, "0B");
+        check(10 << 20, "10MiB");
+        check(10_000_000, "10MB");
+        check(65_537, "65537B");
+        check(1 << 40, "1TiB");
+    }
+
+    proptest! {
+        #[test]
+        fn display_is_read_back(bytes in 0..=LARGEST) {
+            let size = Size::new(bytes);
+            prop_assert_eq!(size.to_string().parse::<Size>(), Ok(size));
+        }
+    }
+}

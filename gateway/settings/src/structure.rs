@@ -39,6 +39,16 @@ impl Walk<'_> {
         self.found.push(Mistake { path: self.path.clone(), diagnostic });
     }
 
+    /// An error whose source line is shown without the value: it may be a secret.
+    fn masked_error(&mut self, span: &Span, message: String, help: Option<String>) {
+        self.error(span, message, help);
+        if let Some(Mistake { diagnostic, .. }) = self.found.last_mut() {
+            let before: String = diagnostic.snippet.chars().take(diagnostic.column.saturating_sub(1)).collect();
+            diagnostic.snippet = before + "...";
+            diagnostic.end_column = diagnostic.column + "...".len();
+        }
+    }
+
     fn value(&mut self, node: &Node, schema: Schema<'_>) {
         let all = schema.alternatives();
         if all.is_empty() {
@@ -60,6 +70,7 @@ impl Walk<'_> {
             }
         }
         let found = match &node.value {
+            other if all.iter().any(|one| may_be_secret(*one)) => other.kind().to_owned(),
             Value::String(text) => format!("the string {text:?}"),
             Value::Integer(number) => format!("the integer {number}"),
             Value::Float(number) => format!("the float {number}"),
@@ -67,7 +78,12 @@ impl Walk<'_> {
             other => other.kind().to_owned(),
         };
         let help = all.iter().find_map(|one| examples(*one));
-        self.error(&node.span, format!("expected {}, found {found}", wanted.join(" or ")), help);
+        let message = format!("expected {}, found {found}", wanted.join(" or "));
+        if all.iter().any(|one| may_be_secret(*one)) {
+            self.masked_error(&node.span, message, help);
+        } else {
+            self.error(&node.span, message, help);
+        }
     }
 
     /// The value fits the type of several alternatives.
@@ -183,22 +199,28 @@ impl Walk<'_> {
     }
 
     fn plain_string(&mut self, text: &str, schema: Schema<'_>, span: &Span) {
-        // Where a secret belongs the text is not repeated: it may be one.
-        let secret = schema.keyword("writeOnly") == Some(&Json::Bool(true));
-        let shown = if secret { "the value".to_owned() } else { format!("{text:?}") };
+        let secret = may_be_secret(schema);
         let length = text.chars().count() as u64;
         let bound = |name: &str| schema.keyword(name).and_then(Json::as_u64);
-        if length == 0 && bound("minLength").is_some_and(|least| least > 0) {
-            self.error(span, "the string is empty".to_owned(), examples(schema));
+        let (message, help) = if length == 0 && bound("minLength").is_some_and(|least| least > 0) {
+            ("the string is empty".to_owned(), examples(schema))
         } else if let Some(least) = bound("minLength").filter(|least| length < *least) {
-            self.error(span, format!("{shown} has {length} characters, fewer than {least}"), None);
+            (format!("the string has {length} characters, fewer than {least}"), None)
         } else if let Some(most) = bound("maxLength").filter(|most| length > *most) {
-            self.error(span, format!("the string has {length} characters, more than {most}"), None);
+            (format!("the string has {length} characters, more than {most}"), None)
         } else if let Some(pattern) = schema.text("pattern")
             && Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text))
         {
+            let shown = if secret { "the value".to_owned() } else { format!("{text:?}") };
             let help = examples(schema).or_else(|| schema.text("description").map(str::to_owned));
-            self.error(span, format!("{shown} does not have the form {pattern}"), help);
+            (format!("{shown} does not have the form {pattern}"), help)
+        } else {
+            return;
+        };
+        if secret {
+            self.masked_error(span, message, help);
+        } else {
+            self.error(span, message, help);
         }
     }
 
@@ -231,6 +253,11 @@ impl Walk<'_> {
             self.error(span, format!("{number} is out of range"), Some(range));
         }
     }
+}
+
+/// Whether the schema marks its values as secrets: `writeOnly`.
+fn may_be_secret(schema: Schema<'_>) -> bool {
+    schema.keyword("writeOnly") == Some(&Json::Bool(true))
 }
 
 /// The largest value of an integer format that `schemars` gives no maximum.
