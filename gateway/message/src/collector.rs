@@ -36,6 +36,7 @@ pub(crate) struct Mark {
 }
 
 /// Notes `problem`, unless enough of its kind are known.
+#[cold]
 pub(crate) fn note(problems: &mut Problems, problem: Problem) {
     let limit = |detail: &Detail| match detail {
         Detail::Limit { limit, .. } => Some(*limit),
@@ -54,6 +55,7 @@ impl<'a> Collector<'_, 'a> {
     }
 
     /// Notes that `limit` is exceeded, if it is.
+    #[inline]
     pub(crate) fn bound(&mut self, limit: &'static str, at: At, actual: usize, allowed: usize) {
         if actual > allowed {
             self.note(Problem::limit(limit, at, actual, allowed));
@@ -66,6 +68,7 @@ impl<'a> Collector<'_, 'a> {
     }
 
     /// Adds a value.
+    #[inline]
     pub(crate) fn push(&mut self, value: Value<'a>) -> Result<(), Full> {
         if self.values.len() >= self.limits.arguments {
             self.full("arguments", self.values.len());
@@ -84,6 +87,7 @@ impl<'a> Collector<'_, 'a> {
     }
 
     /// Adds a node and gives its index.
+    #[inline]
     pub(crate) fn node(&mut self, parent: u32, step: Step<'a>) -> Result<u32, Full> {
         if self.nodes.len() >= self.limits.arguments.saturating_mul(2) {
             self.full("arguments", self.nodes.len());
@@ -100,6 +104,7 @@ impl<'a> Collector<'_, 'a> {
         self.node(here, step)
     }
 
+    #[cold]
     fn full(&mut self, limit: &'static str, known: usize) {
         self.note(Problem::limit(limit, At::Body, known.saturating_add(1), self.limits.arguments));
     }

@@ -93,7 +93,23 @@ fn check(name: &[u8], value: &[u8], at: At, out: &mut Collector<'_, '_>) {
 }
 
 /// RFC 9110 section 5.6.2 `tchar`.
-pub(crate) const fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
+    TOKEN.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut rest: &mut [bool] = &mut table;
+    let mut byte = 0;
+    while let Some((first, others)) = rest.split_first_mut() {
+        *first = is_tchar(byte);
+        byte = byte.wrapping_add(1);
+        rest = others;
+    }
+    table
+};
+
+const fn is_tchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
