@@ -128,3 +128,39 @@ pub const SQL_INJECTION: &str = r#"{"title": "'; DROP TABLE users; --"}"#;
 pub fn deep_json(depth: usize) -> Vec<u8> {
     [vec![b'['; depth], b"1".to_vec(), vec![b']'; depth]].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_have_their_size_and_are_json() {
+        for size in
+            BODY_SIZES.into_iter().chain([2, 3, 100, 1_024, 1_025, 9_003, 20_001, 20_002, 20_003, 38_010, 38_011])
+        {
+            let body = benign_json(size);
+            assert_eq!(body.len(), size);
+            if size > 0 {
+                let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
+                assert!(json.as_array().is_none_or(|rows| rows.len() <= 1_000), "{size}");
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_documents_are_json_and_hold_the_attack_at_their_end() {
+        for size in BODY_SIZES {
+            let body = hostile_json(size);
+            assert!(body.len() == size || size < SQL_INJECTION.len(), "{size}");
+            serde_json::from_slice::<serde_json::Value>(&body).unwrap_or_else(|error| panic!("{size}: {error}"));
+            let end = &body[body.len().saturating_sub(40)..];
+            assert!(end.windows(10).any(|window| window == b"DROP TABLE"), "{size}");
+        }
+    }
+
+    #[test]
+    fn chunks_are_framed() {
+        assert_eq!(chunked(b"abcde", 2), b"2\r\nab\r\n2\r\ncd\r\n1\r\ne\r\n0\r\n\r\n");
+        assert_eq!(chunked(b"", 2), b"0\r\n\r\n");
+    }
+}
