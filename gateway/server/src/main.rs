@@ -5,8 +5,13 @@
 mod admin;
 mod cli;
 mod demo;
+mod filters;
+mod load;
 mod process;
 mod reload;
+mod resolve;
+mod serve;
+mod shared;
 
 use std::process::ExitCode;
 

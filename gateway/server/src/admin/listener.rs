@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use axum::{Extension, Router};
 use http::StatusCode;
 use hyper::body::Body as _;
 use hyper::server::conn::http1;
@@ -29,9 +29,9 @@ const CONNECTIONS_MAX: usize = 128;
 /// Time for a whole request header.
 const HEADER_DEADLINE: Duration = Duration::from_secs(5);
 /// Time for a request's body and its answer. A reload that compiles many rules takes seconds.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
+const ANSWER_DEADLINE: Duration = Duration::from_mins(1);
 /// Life of a connection, however many requests it carries.
-const CONNECTION_DEADLINE: Duration = Duration::from_secs(300);
+const CONNECTION_DEADLINE: Duration = Duration::from_mins(5);
 const HEADER_BYTES_MAX: usize = 16 * 1024;
 const HEADER_FIELDS_MAX: usize = 64;
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -70,10 +70,10 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, mut stop: watch
             _ = stop.wait_for(|stop| *stop) => return,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // No place: closing at once tells a probe more than waiting would.
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-                let router = router.clone();
+                let router = router.clone().layer(Extension(ConnectInfo(peer)));
                 tokio::spawn(async move {
                     let _place = place;
                     // A peer that is cut off or sends nonsense is its own affair.
@@ -118,7 +118,7 @@ mod tests {
 
     const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
-    async fn start() -> (SocketAddr, watch::Sender<bool>) {
+    fn start() -> (SocketAddr, watch::Sender<bool>) {
         let listener = bind(LOOPBACK, false).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
@@ -145,7 +145,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_answers_until_stopped() {
-        let (address, stop) = start().await;
+        let (address, stop) = start();
         let answer = exchange(address, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("here"), "{answer}");
         stop.send(true).unwrap();
@@ -160,7 +160,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_header_and_a_long_body_are_refused() {
-        let (address, _stop) = start().await;
+        let (address, _stop) = start();
         let long = "x".repeat(HEADER_BYTES_MAX + 1);
         let answer = exchange(address, format!("GET / HTTP/1.1\r\nHost: x\r\nX: {long}\r\n\r\n").as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
@@ -172,7 +172,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_header_that_does_not_come_is_cut_off() {
-        let (address, _stop) = start().await;
+        let (address, _stop) = start();
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nHost:").await.unwrap();
         let mut rest = Vec::new();

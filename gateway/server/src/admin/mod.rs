@@ -1,2 +1,97 @@
-pub(crate) mod answer;
+//! The admin and probe endpoints.
+//!
+//! | endpoint | token | answer |
+//! |---|---|---|
+//! | `GET /health` | no | 200 while the process lives |
+//! | `GET /ready` | no | 200 while it accepts requests, 503 before and after; each dependency's state |
+//! | `GET /metrics` | no | every metric, OpenMetrics text |
+//! | `GET /admin/snapshot` | yes | what is in force |
+//! | `POST /admin/reload` | yes | 200 with the result, 422 when the files do not compile |
+//! | `GET /admin/events` | yes | security events, newest first |
+//! | `GET /admin/actions` | yes | admin actions, newest first |
+//!
+//! Every call that changes something is recorded, refused ones too.
+
+mod answer;
+mod api;
+mod auth;
 pub(crate) mod listener;
+mod probe;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware;
+use axum::routing::{get, post};
+use http::StatusCode;
+use rampart_secrets::Secret;
+
+use crate::reload::worker;
+use crate::shared::Shared;
+
+/// Which endpoints an address has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Face {
+    /// `/admin/...`
+    Admin,
+    /// `/health`, `/ready`, `/metrics`
+    Probe,
+    /// All of them.
+    Both,
+}
+
+/// What the endpoints work on.
+#[derive(Clone)]
+pub(crate) struct Endpoints {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) reload: worker::Handle,
+    pub(crate) token: Arc<Secret>,
+}
+
+/// The addresses to listen on and what each is for.
+pub(crate) fn faces(admin: Option<SocketAddr>, probe: Option<SocketAddr>) -> Vec<(SocketAddr, Face)> {
+    match (admin, probe) {
+        (Some(admin), Some(probe)) if admin == probe => vec![(admin, Face::Both)],
+        (admin, probe) => {
+            let admin = admin.map(|address| (address, Face::Admin));
+            admin.into_iter().chain(probe.map(|address| (address, Face::Probe))).collect()
+        }
+    }
+}
+
+/// The routes of an address. Without a token there are no admin routes.
+pub(crate) fn router(face: Face, shared: &Arc<Shared>, endpoints: Option<&Endpoints>) -> Router {
+    let mut router = Router::new();
+    if matches!(face, Face::Probe | Face::Both) {
+        router = router.merge(probes(Arc::clone(shared)));
+    }
+    if matches!(face, Face::Admin | Face::Both)
+        && let Some(endpoints) = endpoints
+    {
+        router = router.merge(admin(endpoints.clone()));
+    }
+    router
+        .fallback(async || answer::problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path"))
+        .method_not_allowed_fallback(async || {
+            answer::problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path has another method")
+        })
+}
+
+fn probes(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/health", get(probe::health))
+        .route("/ready", get(probe::ready))
+        .route("/metrics", get(probe::metrics))
+        .with_state(shared)
+}
+
+fn admin(endpoints: Endpoints) -> Router {
+    Router::new()
+        .route("/admin/snapshot", get(api::snapshot))
+        .route("/admin/reload", post(api::reload))
+        .route("/admin/events", get(api::events))
+        .route("/admin/actions", get(api::actions))
+        .route_layer(middleware::from_fn_with_state(endpoints.clone(), auth::require_token))
+        .with_state(endpoints)
+}

@@ -48,6 +48,6 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// Colour on standard error: only to a terminal, and never against <https://no-color.org>.
-fn use_colour() -> bool {
+pub(crate) fn use_colour() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }

@@ -18,10 +18,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// For so long nothing must have been in flight: a connection that was just accepted is not a request yet.
 const QUIET_LOOKS: u32 = 10;
 
+type Action = Box<dyn FnOnce() + Send>;
+
 /// What has to be done before the process ends, once, by whoever comes first.
 #[derive(Clone)]
 pub(crate) struct LastThings {
-    action: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>,
+    action: Arc<Mutex<Option<Action>>>,
 }
 
 impl LastThings {
@@ -86,7 +88,9 @@ mod tests {
     fn last_things_are_done_once() {
         let count = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&count);
-        let last = LastThings::new(move || drop(counted.fetch_add(1, Ordering::Relaxed)));
+        let last = LastThings::new(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
         let other = last.clone();
         last.run();
         other.run();

@@ -8,8 +8,8 @@
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use jiff::Timestamp;
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use rampart_record::{Clock, SystemClock, Timestamp};
 
 /// Lines of libraries that are written in one second; more are counted only.
 const LINES_PER_SECOND_MAX: u64 = 50;
@@ -75,9 +75,9 @@ impl Log for ProcessLog {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let now = Timestamp::now();
+        let now = SystemClock.now();
         if !record.target().starts_with(OWN) {
-            match self.budget.admit(now.as_second().unsigned_abs()) {
+            match self.budget.admit(now.millis().unsigned_abs() / 1_000) {
                 Admitted::No => return,
                 Admitted::Yes { suppressed: 0 } => {}
                 Admitted::Yes { suppressed } => {
@@ -97,7 +97,7 @@ impl Log for ProcessLog {
 /// sent may stand in a library's message.
 fn write_line(now: Timestamp, level: Level, target: &str, message: &str) {
     let area = target.split("::").next().unwrap_or(target);
-    let mut line = format!("{now:.3} {level:<5} {area}: ");
+    let mut line = format!("{now} {level:<5} {area}: ");
     for c in message.chars() {
         if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
     }

@@ -26,13 +26,13 @@ use super::notify;
 /// How long a new process may take to wait at the upgrade socket. It compiles its rules before.
 const SUCCESSOR_DEADLINE: Duration = Duration::from_secs(30);
 /// ... when QUIT says that it is there already.
-const SUCCESSOR_PRESENT_DEADLINE: Duration = Duration::from_secs(5);
+const PRESENT_DEADLINE: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What Pingora waits for on its main thread.
 pub(crate) struct EndSignals {
-    /// Where a new process waits for the listening sockets.
-    pub(crate) upgrade_socket: PathBuf,
+    /// Where a new process waits for the listening sockets; without it QUIT and USR2 are refused.
+    pub(crate) upgrade_socket: Option<PathBuf>,
     /// Told when the process begins to stop.
     pub(crate) lifecycle: Lifecycle,
 }
@@ -70,8 +70,8 @@ impl ShutdownSignalWatch for EndSignals {
             let handed_over = tokio::select! {
                 _ = streams.terminate.recv() => return self.stop(ShutdownSignal::GracefulTerminate),
                 _ = streams.interrupt.recv() => return self.stop(ShutdownSignal::FastShutdown),
-                _ = streams.quit.recv() => self.successor_waits(None, SUCCESSOR_PRESENT_DEADLINE).await,
-                _ = streams.user2.recv() => self.start_successor().await,
+                _ = streams.quit.recv() => self.upgrade(false).await,
+                _ = streams.user2.recv() => self.upgrade(true).await,
             };
             if handed_over {
                 log::info!(target: "rampart", "handing the listening sockets over to the new process");
@@ -89,51 +89,60 @@ impl EndSignals {
         how
     }
 
-    async fn start_successor(&self) -> bool {
-        // A socket left by a process that died would look like one that waits.
-        let _ = std::fs::remove_file(&self.upgrade_socket);
-        let (program, arguments) = match successor_command() {
-            Ok(command) => command,
-            Err(error) => {
-                log::error!(target: "rampart", "upgrade: the binary on disk cannot be found: {error}");
-                return false;
-            }
+    /// Whether a new process is there to take the sockets; `start` says to start it first.
+    async fn upgrade(&self, start: bool) -> bool {
+        let Some(socket) = &self.upgrade_socket else {
+            log::error!(target: "rampart", "upgrade: set [process] upgrade_socket in the configuration and restart");
+            return false;
         };
-        match Command::new(&program).args(arguments).spawn() {
-            Ok(mut child) => {
-                log::info!(target: "rampart", "upgrade: started process {} ({})", child.id(), program.display());
-                self.successor_waits(Some(&mut child), SUCCESSOR_DEADLINE).await
-            }
-            Err(error) => {
-                log::error!(target: "rampart", "upgrade: cannot start {}: {error}", program.display());
-                false
-            }
-        }
+        if start { start_successor(socket).await } else { waits(socket, None, PRESENT_DEADLINE).await }
     }
+}
 
-    /// Whether a process waits at the upgrade socket, looking for at most `deadline`.
-    async fn successor_waits(&self, mut child: Option<&mut Child>, deadline: Duration) -> bool {
-        let looks = deadline.as_millis() / LOOK_EVERY.as_millis();
-        for _ in 0..looks {
-            if listens(&self.upgrade_socket) {
-                return true;
-            }
-            if let Some(Ok(Some(status))) = child.as_mut().map(|child| child.try_wait()) {
-                log::error!(target: "rampart", "upgrade: the new process ended ({status}); this one keeps serving");
-                return false;
-            }
-            sleep(LOOK_EVERY).await;
+async fn start_successor(socket: &Path) -> bool {
+    // A socket left by a process that died would look like one that waits.
+    let _ = std::fs::remove_file(socket);
+    let (program, arguments) = match successor_command() {
+        Ok(command) => command,
+        Err(error) => {
+            log::error!(target: "rampart", "upgrade: the binary on disk cannot be found: {error}");
+            return false;
         }
-        log::error!(
-            target: "rampart",
-            "upgrade: no process waits at {}; this one keeps serving. Start the new one first: rampart run --upgrade",
-            self.upgrade_socket.display()
-        );
-        if let Some(child) = child {
-            let _ = child.kill();
+    };
+    match Command::new(&program).args(arguments).spawn() {
+        Ok(mut child) => {
+            log::info!(target: "rampart", "upgrade: started process {} ({})", child.id(), program.display());
+            waits(socket, Some(&mut child), SUCCESSOR_DEADLINE).await
         }
-        false
+        Err(error) => {
+            log::error!(target: "rampart", "upgrade: cannot start {}: {error}", program.display());
+            false
+        }
     }
+}
+
+/// Whether a process waits at the upgrade socket, looking for at most `deadline`.
+async fn waits(socket: &Path, mut child: Option<&mut Child>, deadline: Duration) -> bool {
+    let looks = deadline.as_millis() / LOOK_EVERY.as_millis();
+    for _ in 0..looks {
+        if listens(socket) {
+            return true;
+        }
+        if let Some(Ok(Some(status))) = child.as_mut().map(|child| child.try_wait()) {
+            log::error!(target: "rampart", "upgrade: the new process ended ({status}); this one keeps serving");
+            return false;
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    log::error!(
+        target: "rampart",
+        "upgrade: no process waits at {}; this one keeps serving. Start the new one first: rampart run --upgrade",
+        socket.display()
+    );
+    if let Some(child) = child {
+        let _ = child.kill();
+    }
+    false
 }
 
 /// Whether somebody listens at the Unix socket. Seen in the kernel's table: to connect would take the place of the

@@ -3,11 +3,11 @@
 
 use std::fs;
 
-use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use rampart_record::Timestamp;
 
 /// Clock ticks in a second as `/proc` counts them: 100 on every Linux (USER_HZ is part of the kernel's ABI).
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -49,7 +49,8 @@ impl Collector for UsageCollector {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
-        let start = ConstGauge::new(self.started.as_duration().as_secs_f64());
+        let start =
+            ConstGauge::new(std::time::Duration::from_millis(self.started.millis().unsigned_abs()).as_secs_f64());
         let help = "When the process started, in seconds since 1970";
         start.encode(encoder.encode_descriptor("process_start_time_seconds", help, None, start.metric_type())?)
     }
@@ -87,13 +88,8 @@ mod tests {
     fn fields_are_counted_after_the_command_even_when_it_holds_spaces_and_parentheses() {
         let stat = "42 (a b) c) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0 20 0 7 0 1000 8192 3 18446744073709551615";
         let usage = Usage::parse(stat, 12, 4096);
-        let expect = Usage {
-            cpu_seconds: 3.0,
-            threads: 7,
-            virtual_bytes: 8192,
-            resident_bytes: 3 * 4096,
-            descriptors: 12,
-        };
+        let expect =
+            Usage { cpu_seconds: 3.0, threads: 7, virtual_bytes: 8192, resident_bytes: 3 * 4096, descriptors: 12 };
         assert_eq!(usage, Some(expect));
         assert_eq!(Usage::parse("nonsense", 0, 1), None);
     }

@@ -1,6 +1,5 @@
 //! How the last reloads went: for `/ready`, for `GET /admin/snapshot` and as metrics.
 
-use jiff::Timestamp;
 use parking_lot::RwLock;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
@@ -8,6 +7,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use rampart_record::Timestamp;
 use serde::Serialize;
 
 /// What became of one reload.
@@ -83,7 +83,7 @@ impl Status {
         for result in [ResultValue::swapped, ResultValue::unchanged, ResultValue::failed] {
             drop(status.total.get_or_create(&ResultLabel { result }));
         }
-        status.good_seconds.set(now.as_second());
+        status.good_seconds.set(now.millis() / 1_000);
         status.good.set(1);
         status.show_digest(digest);
         status
@@ -104,7 +104,7 @@ impl Status {
         last.at = Some(now);
         if is_good {
             last.good_at = Some(now);
-            self.good_seconds.set(now.as_second());
+            self.good_seconds.set(now.millis() / 1_000);
         }
         if let Reload::Swapped { digest, .. } = reload {
             self.show_digest(digest);
@@ -121,27 +121,27 @@ impl Status {
         self.snapshot.get_or_create(&DigestLabel { digest: digest.to_owned() }).set(1);
     }
 
-    /// Registers `rampart_reload_total{result}` and its companions.
+    /// Registers `rampart_reload_total{result}` and its companions; the registry has the prefix `rampart`.
     pub(crate) fn register(&self, registry: &mut Registry) {
-        registry.register("rampart_reload", "Reloads by result", self.total.clone());
+        registry.register("reload", "Reloads by result", self.total.clone());
         registry.register(
-            "rampart_reload_last_success",
+            "reload_last_success",
             "Whether the last reload succeeded (1) or the snapshot before it still serves (0)",
             self.good.clone(),
         );
         registry.register(
-            "rampart_reload_last_success_timestamp_seconds",
+            "reload_last_success_timestamp_seconds",
             "When a reload, or the start, last succeeded, in seconds since 1970",
             self.good_seconds.clone(),
         );
-        registry.register("rampart_snapshot_info", "The snapshot that serves, by its digest", self.snapshot.clone());
+        registry.register("snapshot_info", "The snapshot that serves, by its digest", self.snapshot.clone());
     }
 }
 
-/// Registers `rampart_build_info`.
+/// Registers `rampart_build_info`; the registry has the prefix `rampart`.
 pub(crate) fn register_build(registry: &mut Registry, version: &'static str, commit: &'static str) {
     registry.register(
-        "rampart_build",
+        "build",
         "The version and commit of this binary",
         Info::new(vec![("version", version), ("commit", commit)]),
     );
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     fn text(status: &Status) -> String {
-        let mut registry = Registry::default();
+        let mut registry = Registry::with_prefix("rampart");
         status.register(&mut registry);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
@@ -161,25 +161,25 @@ mod tests {
 
     #[test]
     fn a_failure_keeps_the_digest_and_the_time_of_the_last_success() {
-        let status = Status::started("aaaa", Timestamp::from_second(100).unwrap());
+        let status = Status::started("aaaa", Timestamp::from_millis(100_000));
         let failed = Reload::Failed { summary: "rules/a.toml:3:1: no".into(), diagnostics: serde_json::json!([]) };
-        status.note(&failed, Timestamp::from_second(200).unwrap());
+        status.note(&failed, Timestamp::from_millis(200_000));
         let last = status.last();
-        assert_eq!((last.reload, last.good_at), (Some(failed), Timestamp::from_second(100).ok()));
+        assert_eq!((last.reload, last.good_at), (Some(failed), Some(Timestamp::from_millis(100_000))));
         let text = text(&status);
         assert!(text.contains("rampart_reload_total{result=\"failed\"} 1"), "{text}");
-        assert!(text.contains("rampart_reload_last_success 0"), "{text}");
-        assert!(text.contains("rampart_reload_last_success_timestamp_seconds 100"), "{text}");
+        assert!(text.contains("reload_last_success 0"), "{text}");
+        assert!(text.contains("reload_last_success_timestamp_seconds 100"), "{text}");
         assert!(text.contains("rampart_snapshot_info{digest=\"aaaa\"} 1"), "{text}");
     }
 
     #[test]
     fn only_the_digest_in_force_is_a_label() {
-        let status = Status::started("aaaa", Timestamp::from_second(100).unwrap());
+        let status = Status::started("aaaa", Timestamp::from_millis(100_000));
         let swapped = Reload::Swapped { digest: "bbbb".into(), restart_needed: Vec::new() };
-        status.note(&swapped, Timestamp::from_second(200).unwrap());
+        status.note(&swapped, Timestamp::from_millis(200_000));
         let text = text(&status);
         assert!(text.contains("digest=\"bbbb\"") && !text.contains("digest=\"aaaa\""), "{text}");
-        assert!(text.contains("rampart_reload_last_success_timestamp_seconds 200"), "{text}");
+        assert!(text.contains("reload_last_success_timestamp_seconds 200"), "{text}");
     }
 }

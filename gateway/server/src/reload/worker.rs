@@ -2,6 +2,7 @@
 //! together; a reload that panics is a failed reload, and the thread goes on.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
@@ -22,7 +23,10 @@ pub(crate) enum Cause {
     /// A watched file changed.
     Files,
     /// `POST /admin/reload`.
-    Admin,
+    Admin {
+        /// From where.
+        client: Option<IpAddr>,
+    },
 }
 
 impl fmt::Display for Cause {
@@ -30,7 +34,7 @@ impl fmt::Display for Cause {
         f.write_str(match self {
             Self::Signal => "signal",
             Self::Files => "file change",
-            Self::Admin => "admin API",
+            Self::Admin { .. } => "admin API",
         })
     }
 }
@@ -64,14 +68,26 @@ impl Handle {
     }
 }
 
-/// Starts the worker; `reload` is called on its thread with the causes, first come first.
-///
-/// # Errors
-/// When the thread cannot be started.
-pub(crate) fn start(reload: impl FnMut(&[Cause]) -> Reload + Send + 'static) -> std::io::Result<Handle> {
+/// Requests before anybody works on them.
+pub(crate) struct Queue {
+    waiting: Receiver<Request>,
+}
+
+/// Where to ask, and what will answer. (The watch on the files must be able to ask before the worker, which tells the
+/// watch what to look at, can exist.)
+pub(crate) fn queue() -> (Handle, Queue) {
     let (requests, waiting) = sync_channel(WAITING_MAX);
-    thread::Builder::new().name("reload".into()).spawn(move || work(&waiting, reload))?;
-    Ok(Handle { requests })
+    (Handle { requests }, Queue { waiting })
+}
+
+impl Queue {
+    /// Starts the worker; `reload` is called on its thread with the causes, first come first.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub(crate) fn work(self, reload: impl FnMut(&[Cause]) -> Reload + Send + 'static) -> std::io::Result<()> {
+        thread::Builder::new().name("reload".into()).spawn(move || work(&self.waiting, reload)).map(drop)
+    }
 }
 
 fn work(waiting: &Receiver<Request>, mut reload: impl FnMut(&[Cause]) -> Reload) {
@@ -98,6 +114,13 @@ mod tests {
     use super::*;
 
     const LONG: Duration = Duration::from_secs(10);
+    const ADMIN: Cause = Cause::Admin { client: None };
+
+    fn start(reload: impl FnMut(&[Cause]) -> Reload + Send + 'static) -> std::io::Result<Handle> {
+        let (handle, queue) = queue();
+        queue.work(reload)?;
+        Ok(handle)
+    }
 
     fn swapped(digest: &str) -> Reload {
         Reload::Swapped { digest: digest.into(), restart_needed: Vec::new() }
@@ -120,13 +143,13 @@ mod tests {
         handle.ask(Cause::Signal);
         let admin = tokio::spawn({
             let handle = handle.clone();
-            async move { handle.ask_and_wait(Cause::Admin).await }
+            async move { handle.ask_and_wait(ADMIN).await }
         });
         tokio::task::yield_now().await;
         go.send(()).unwrap();
         let second = tokio::task::spawn_blocking(move || starts.recv_timeout(LONG).unwrap()).await.unwrap();
         go.send(()).unwrap();
-        assert_eq!(second, [Cause::Files, Cause::Signal, Cause::Admin]);
+        assert_eq!(second, [Cause::Files, Cause::Signal, ADMIN]);
         assert_eq!(admin.await.unwrap(), Some(swapped("x")));
     }
 
@@ -139,8 +162,8 @@ mod tests {
             swapped("y")
         })
         .unwrap();
-        assert!(matches!(handle.ask_and_wait(Cause::Admin).await, Some(Reload::Failed { .. })));
-        assert_eq!(handle.ask_and_wait(Cause::Admin).await, Some(swapped("y")));
+        assert!(matches!(handle.ask_and_wait(ADMIN).await, Some(Reload::Failed { .. })));
+        assert_eq!(handle.ask_and_wait(ADMIN).await, Some(swapped("y")));
     }
 
     #[test]

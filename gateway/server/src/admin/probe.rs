@@ -1,0 +1,95 @@
+//! `/health`, `/ready` and `/metrics`: for whoever watches the process. They need no token, so they name no client, no rule
+//! and no text of the configuration.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::answer;
+use crate::process::lifecycle::Stage;
+use crate::reload::status::Reload;
+use crate::shared::Shared;
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The process lives: that it answers is the answer.
+pub(super) async fn health() -> Response {
+    answer::json(StatusCode::OK, &json!({ "status": "alive" }))
+}
+
+/// 200 while requests are accepted. What a dependency lacks is shown, and does not make the gateway unready: other routes
+/// still work, and nothing that Rampart itself needs to decide is outside it.
+pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+    let stage = shared.lifecycle.stage();
+    let status = match stage {
+        Stage::Serving | Stage::HandedOver => StatusCode::OK,
+        Stage::Starting | Stage::Draining => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let body = json!({
+        "status": if stage == Stage::Serving { "ready".to_owned() } else { stage.to_string() },
+        "snapshot": shared.snapshot.load().digest,
+        "reload": reload(&shared),
+        "dependencies": { "upstreams": upstreams(&shared), "records": records(&shared) },
+    });
+    answer::json(status, &body)
+}
+
+/// The last reload without its diagnostics: those quote the configuration.
+fn reload(shared: &Shared) -> Value {
+    let last = shared.status.last();
+    let (result, error) = match &last.reload {
+        None => ("none", None),
+        Some(Reload::Swapped { .. }) => ("swapped", None),
+        Some(Reload::Unchanged { .. }) => ("unchanged", None),
+        Some(Reload::Failed { summary, .. }) => ("failed", Some(summary.clone())),
+    };
+    let restart_needed = match &last.reload {
+        Some(Reload::Swapped { restart_needed, .. }) => restart_needed.clone(),
+        _ => Vec::new(),
+    };
+    json!({
+        "result": result, "error": error, "at": last.at, "last_success": last.good_at, "restart_needed": restart_needed,
+    })
+}
+
+fn upstreams(shared: &Shared) -> Value {
+    let mut pools = shared.runtime.pools().all();
+    pools.sort_by(|a, b| a.name().cmp(b.name()));
+    pools
+        .iter()
+        .map(|pool| {
+            let unresolved: Vec<String> = pool.unresolved().iter().map(|name| name.authority().to_owned()).collect();
+            let endpoints = pool.endpoints().len();
+            json!({
+                "name": &**pool.name(), "status": if endpoints > 0 { "known" } else { "unresolved" },
+                "endpoints": endpoints, "in_flight": pool.in_flight(), "unresolved": unresolved,
+            })
+        })
+        .collect()
+}
+
+fn records(shared: &Shared) -> Value {
+    let statuses = shared.records.status();
+    statuses
+        .iter()
+        .map(|writer| {
+            json!({
+                "name": writer.name, "status": if writer.fault.is_some() { "failing" } else { "ok" },
+                "error": writer.fault.as_ref().map(|fault| &fault.message), "written": writer.lines,
+                "dropped": writer.dropped, "queued_bytes": writer.queued_bytes,
+            })
+        })
+        .collect()
+}
+
+/// Every metric in the OpenMetrics text format.
+pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+    let mut text = String::new();
+    if prometheus_client::encoding::text::encode(&mut text, &shared.registry).is_err() {
+        return answer::problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the metrics cannot be written");
+    }
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS))], text).into_response()
+}

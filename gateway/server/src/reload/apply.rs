@@ -1,0 +1,175 @@
+//! One reload: read, compile, compare, bring what lives on into line, swap.
+
+use std::sync::{Arc, Weak};
+
+use rampart_policy::{Config, Snapshot};
+use rampart_proxy::{BodyBudget, Certificates};
+use rampart_record::{AdminAction, Clock, Outcome, SystemClock};
+use rampart_settings::{Diagnostic, Report, Severity};
+use tokio::runtime::Handle;
+
+use super::retire::Retired;
+use super::status::Reload;
+use super::watch::{Targets, Watch};
+use super::worker::Cause;
+use crate::load::Sources;
+use crate::process::notify;
+use crate::resolve;
+use crate::shared::Shared;
+
+/// What a reload works on.
+pub(crate) struct Reloading {
+    pub(crate) sources: Sources,
+    pub(crate) shared: Arc<Shared>,
+    /// The configuration that the process started with: listeners, logs and the store stay as it says.
+    pub(crate) started_with: Config,
+    pub(crate) certificates: Vec<Arc<Certificates>>,
+    pub(crate) budget: Arc<BodyBudget>,
+    /// For name resolution.
+    pub(crate) runtime: Handle,
+    pub(crate) retired: Retired<Snapshot>,
+    /// Ends when a successor has taken over.
+    pub(crate) watch: Weak<Watch>,
+}
+
+impl Reloading {
+    /// Reloads, says how it went in the log, the metrics and the record of admin actions, and returns it.
+    pub(crate) fn reload(&mut self, causes: &[Cause]) -> Reload {
+        let (report, snapshot) = self.sources.load();
+        let reload = match snapshot {
+            None => failed(report),
+            Some(snapshot) if snapshot.digest == self.shared.snapshot.load().digest => {
+                Reload::Unchanged { digest: snapshot.digest }
+            }
+            Some(snapshot) => self.swap(snapshot),
+        };
+        self.shared.status.note(&reload, SystemClock.now());
+        say(causes, &reload);
+        self.shared.records.action(action(causes, &reload));
+        reload
+    }
+
+    fn swap(&mut self, snapshot: Snapshot) -> Reload {
+        let mut restart_needed = restart_needed(&self.started_with, &snapshot.config);
+        for certificates in &self.certificates {
+            if let Err(error) = certificates.reload() {
+                // They were read and checked a moment ago as part of the snapshot: files that change under our hands.
+                log::error!(target: "rampart", "certificates stay as they were: {error}");
+                restart_needed.push("certificates: reload again".to_owned());
+            }
+        }
+        let resolved = self.runtime.block_on(resolve::missing_names(&self.shared.runtime, &snapshot));
+        self.shared.runtime.reconcile(&snapshot, &resolved);
+        self.budget.set_limit(snapshot.config.process.buffer_budget_bytes);
+        if let Some(watch) = self.watch.upgrade() {
+            watch.retarget(targets(&self.sources, &snapshot));
+        }
+        let digest = snapshot.digest.clone();
+        self.retired.take(self.shared.snapshot.swap(Arc::new(snapshot)));
+        Reload::Swapped { digest, restart_needed }
+    }
+}
+
+/// What has to be watched for a snapshot.
+pub(crate) fn targets(sources: &Sources, snapshot: &Snapshot) -> Targets {
+    let (trees, files) = snapshot.watched.iter().cloned().partition(|path| path.is_dir());
+    let mut targets = Targets { files, trees };
+    if let Some(file) = sources.file() {
+        targets.files.insert(file.clone());
+    }
+    // A rules directory that is being replaced is no directory for a moment.
+    targets.files.remove(&snapshot.config.rules);
+    targets.trees.insert(snapshot.config.rules.clone());
+    targets
+}
+
+/// The settings that differ from those the process runs with and cannot change while it runs.
+fn restart_needed(running: &Config, new: &Config) -> Vec<String> {
+    let mut needed = Vec::new();
+    let mut compare = |name: &str, same: bool| {
+        if !same {
+            needed.push(name.to_owned());
+        }
+    };
+    compare("[listener]", running.listeners == new.listeners);
+    let address = |config: &Config| config.admin.as_ref().map(|admin| admin.address);
+    compare("[admin]", address(running) == address(new));
+    compare("[probe]", running.probe == new.probe);
+    compare("[log] or [storage]", running.records == new.records);
+    // The budget of bodies is the one process setting that takes effect at once.
+    let process = |config: &Config| {
+        let mut process = config.process.clone();
+        process.buffer_budget_bytes = 0;
+        process
+    };
+    compare("[process]", process(running) == process(new));
+    needed
+}
+
+fn failed(report: Report) -> Reload {
+    let findings = report.into_sorted();
+    let errors: Vec<&Diagnostic> = findings.iter().filter(|found| found.severity == Severity::Error).collect();
+    let place = errors.first().map_or_else(String::new, |first| {
+        if first.line == 0 { first.file.clone() } else { format!("{}:{}:{}", first.file, first.line, first.column) }
+    });
+    for error in &errors {
+        log::error!(target: "rampart", "{}:{}:{}: {}", error.file, error.line, error.column, error.message);
+    }
+    Reload::Failed {
+        summary: format!("{} error(s), the first at {place}", errors.len()),
+        diagnostics: serde_json::to_value(&findings).unwrap_or_default(),
+    }
+}
+
+fn say(causes: &[Cause], reload: &Reload) {
+    let causes = words(causes);
+    match reload {
+        Reload::Swapped { digest, restart_needed } => {
+            log::info!(target: "rampart", "reloaded ({causes}): snapshot {digest} serves");
+            notify::status(&format!("snapshot {digest} serves"));
+            if !restart_needed.is_empty() {
+                let which = restart_needed.join(", ");
+                log::warn!(target: "rampart", "restart needed: {which} changed and counts only after a restart");
+            }
+        }
+        Reload::Unchanged { digest } => {
+            log::info!(target: "rampart", "reload ({causes}): nothing changed, snapshot {digest} serves");
+        }
+        Reload::Failed { summary, .. } => {
+            log::error!(target: "rampart", "reload ({causes}) failed: {summary}; the snapshot before it keeps serving");
+            notify::status(&format!("the last reload failed: {summary}; the snapshot before it keeps serving"));
+        }
+    }
+}
+
+fn action(causes: &[Cause], reload: &Reload) -> AdminAction {
+    let (outcome, detail) = match reload {
+        Reload::Swapped { digest, .. } => (Outcome::Done, format!("snapshot {digest}")),
+        Reload::Unchanged { digest } => (Outcome::Done, format!("unchanged, snapshot {digest}")),
+        Reload::Failed { summary, .. } => (Outcome::Failed, summary.clone()),
+    };
+    AdminAction {
+        time: SystemClock.now(),
+        actor: words(causes).into(),
+        client: causes.iter().find_map(|cause| match cause {
+            Cause::Admin { client } => *client,
+            Cause::Signal | Cause::Files => None,
+        }),
+        action: "reload".into(),
+        target: None,
+        outcome,
+        detail: Some(detail),
+    }
+}
+
+/// The causes, each once, in the order in which they came.
+fn words(causes: &[Cause]) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for cause in causes {
+        let word = cause.to_string();
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words.join(", ")
+}
