@@ -10,7 +10,9 @@ use http::header::USER_AGENT;
 use pingora::proxy::Session;
 use rampart_decision::Code;
 use rampart_inspection::Match;
-use rampart_record::{AccessEntry, MAX_FIELD_BYTES, MAX_PATH_BYTES, RuleMatch, SecurityEvent, Verdict, escape};
+use rampart_record::{
+    AccessEntry, MAX_FIELD_BYTES, MAX_PATH_BYTES, Redaction, RuleMatch, SecurityEvent, Verdict, escape,
+};
 
 use crate::context::Context;
 use crate::metrics::Finished;
@@ -88,6 +90,7 @@ fn entry<'a>(
 
 fn event(gateway: &Gateway, session: &Session, ctx: &mut Context, verdict: Verdict) -> SecurityEvent {
     ctx.release();
+    let redaction = &gateway.parts.redaction;
     let header = session.req_header();
     let refused = ctx.decided.refusal.as_deref();
     let path = header.raw_path().split(|byte| *byte == b'?').next().unwrap_or_default();
@@ -107,17 +110,17 @@ fn event(gateway: &Gateway, session: &Session, ctx: &mut Context, verdict: Verdi
         score: ctx.decided.score,
         status: refused.map(|refusal| refusal.status),
         micros: micros(ctx.decided.took),
-        matches: matches.into_iter().map(|found| rule_match(gateway, found)).collect(),
+        matches: matches.into_iter().map(|found| rule_match(redaction, found)).collect(),
     }
 }
 
-fn rule_match(gateway: &Gateway, found: Match) -> RuleMatch {
+fn rule_match(redaction: &Redaction, found: Match) -> RuleMatch {
     RuleMatch {
         rule: found.rule,
         category: Cow::Borrowed(found.category.as_str()),
         severity: Cow::Borrowed(found.severity.as_str()),
         paranoia: found.paranoia,
-        value: gateway.parts.redaction.value(&found.target, &found.value),
+        value: redaction.value(&found.target, &found.value),
         target: found.target,
         transform: found.transform,
         message: found.message,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use rampart_decision::Refusal;
@@ -72,10 +72,10 @@ fn header(refusal: &Refusal, request_id: &str, length: usize) -> pingora::Result
     header.insert_header(CACHE_CONTROL, "no-store")?;
     header.insert_header(X_REQUEST_ID, request_id)?;
     if let Some(allow) = &refusal.allow {
-        header.insert_header(ALLOW, allow.as_str())?;
+        header.insert_header("Allow", allow.as_str())?;
     }
     if let Some(seconds) = refusal.retry_after_s {
-        header.insert_header(RETRY_AFTER, seconds)?;
+        header.insert_header("Retry-After", seconds)?;
     }
     Ok(header)
 }

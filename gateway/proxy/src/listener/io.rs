@@ -283,3 +283,104 @@ impl<S: fmt::Debug> fmt::Debug for GuardedIo<S> {
         f.debug_struct("GuardedIo").field("inner", &self.inner).field("gate", &self.gate).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+    use crate::Metrics;
+    use crate::listener::Connections;
+
+    const HEAD: Duration = Duration::from_secs(10);
+    const IDLE: Duration = Duration::from_secs(75);
+
+    fn guarded() -> (DuplexStream, GuardedIo<DuplexStream>, Arc<Cut>) {
+        let (client, server) = duplex(1024);
+        let connections = Connections::new(2);
+        let slots = [connections.admit().unwrap(), connections.admit().unwrap()];
+        let cut = Arc::new(Metrics::default().cut("test"));
+        let io = GuardedIo::new(server, Deadlines { head: HEAD, idle: IDLE }, Arc::clone(&cut), slots);
+        (client, io, cut)
+    }
+
+    /// Reads until an error or the end; gives what was read and how long it took in seconds.
+    async fn drain(io: &mut GuardedIo<DuplexStream>) -> (Vec<u8>, std::io::Result<usize>, u64) {
+        let began = Instant::now();
+        let mut bytes = Vec::new();
+        let end = io.read_to_end(&mut bytes).await;
+        (bytes, end, began.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_has_one_deadline_however_many_bytes_trickle() {
+        let (mut client, mut io, cut) = guarded();
+        tokio::spawn(async move {
+            for byte in b"GET / HTTP/1.1\r\nX-Slow: yes".chunks(1) {
+                let _ = client.write_all(byte).await;
+                tokio::time::sleep(Duration::from_secs(3)).await;
+            }
+        });
+        let (bytes, end, seconds) = drain(&mut io).await;
+        assert_eq!((bytes.len(), seconds), (4, 10));
+        assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+        assert_eq!(cut.head_deadline.get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_sends_nothing_is_cut_too() {
+        let (_client, mut io, cut) = guarded();
+        let (bytes, end, seconds) = drain(&mut io).await;
+        assert!(bytes.is_empty() && end.is_err());
+        assert_eq!((seconds, cut.head_deadline.get()), (10, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_may_take_longer_than_a_head() {
+        let (mut client, mut io, _cut) = guarded();
+        io.gate.head_complete();
+        tokio::spawn(async move {
+            for _ in 0..10 {
+                tokio::time::sleep(Duration::from_secs(9)).await;
+                let _ = client.write_all(b"x").await;
+            }
+        });
+        let (bytes, end, seconds) = drain(&mut io).await;
+        assert_eq!((bytes.len(), end.unwrap(), seconds), (10, 10, 90));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_ends_as_if_the_peer_had_closed_it() {
+        let (_client, mut io, cut) = guarded();
+        io.gate.head_complete();
+        io.gate.await_request();
+        let (bytes, end, seconds) = drain(&mut io).await;
+        assert_eq!((bytes.len(), end.unwrap(), seconds), (0, 0, 75));
+        assert_eq!((cut.idle.get(), cut.head_deadline.get()), (1, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_head_is_timed_from_its_first_byte() {
+        let (mut client, mut io, cut) = guarded();
+        io.gate.head_complete();
+        io.gate.await_request();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(70)).await;
+            client.write_all(b"G").await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let (bytes, end, seconds) = drain(&mut io).await;
+        assert_eq!((bytes.len(), seconds), (1, 80));
+        assert!(end.is_err());
+        assert_eq!((cut.idle.get(), cut.head_deadline.get()), (0, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_request_is_not_mistaken_for_the_next() {
+        let (_client, mut io, cut) = guarded();
+        io.gate.await_request();
+        let (_, end, seconds) = drain(&mut io).await;
+        assert!(end.is_err());
+        assert_eq!((seconds, cut.idle.get()), (10, 0));
+    }
+}

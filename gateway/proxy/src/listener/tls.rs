@@ -172,3 +172,91 @@ fn read_pair(chain: &Path, key: &Path) -> Result<CertifiedKey, CertificateError>
         reason,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertifiedKey as Made, generate_simple_self_signed};
+
+    use super::*;
+
+    fn write(dir: &Path, name: &str, server_name: Option<&str>) -> CertificateFiles {
+        let Made { cert, signing_key } = generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        let files = CertificateFiles {
+            server_name: server_name.map(str::to_owned),
+            cert_file: dir.join(format!("{name}.crt")),
+            key_file: dir.join(format!("{name}.key")),
+        };
+        std::fs::write(&files.cert_file, cert.pem()).unwrap();
+        std::fs::write(&files.key_file, signing_key.serialize_pem()).unwrap();
+        files
+    }
+
+    fn presented(certificates: &Certificates, name: Option<&str>) -> Vec<u8> {
+        certificates.find(name).unwrap().cert[0].to_vec()
+    }
+
+    fn leaf(files: &CertificateFiles) -> Vec<u8> {
+        CertificateDer::from_pem_file(&files.cert_file).unwrap().to_vec()
+    }
+
+    #[test]
+    fn the_most_exact_name_is_presented() {
+        let dir = tempfile::tempdir().unwrap();
+        let default = write(dir.path(), "default", None);
+        let exact = write(dir.path(), "exact", Some("a.example.com"));
+        let wildcard = write(dir.path(), "wildcard", Some("*.example.com"));
+        let certificates = Certificates::load(vec![default.clone(), exact.clone(), wildcard.clone()]).unwrap();
+        let check = |name: Option<&str>, expect: &CertificateFiles| {
+            assert!(presented(&certificates, name) == leaf(expect), "{name:?}");
+        };
+        check(Some("a.example.com"), &exact);
+        check(Some("A.Example.COM"), &exact);
+        check(Some("b.example.com"), &wildcard);
+        check(Some("c.b.example.com"), &default);
+        check(Some("example.com"), &default);
+        check(Some("localhost"), &default);
+        check(None, &default);
+    }
+
+    #[test]
+    fn without_a_default_the_first_stands_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = write(dir.path(), "first", Some("a.example"));
+        let second = write(dir.path(), "second", Some("b.example"));
+        let certificates = Certificates::load(vec![first.clone(), second]).unwrap();
+        assert_eq!(presented(&certificates, Some("c.example")), leaf(&first));
+        assert!(matches!(Certificates::load(Vec::new()), Err(CertificateError::None)));
+    }
+
+    #[test]
+    fn a_reload_that_fails_leaves_what_serves() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = write(dir.path(), "a", None);
+        let certificates = Certificates::load(vec![files.clone()]).unwrap();
+        let before = presented(&certificates, None);
+        std::fs::write(&files.cert_file, "garbage").unwrap();
+        assert!(matches!(certificates.reload(), Err(CertificateError::Empty { .. })));
+        assert_eq!(presented(&certificates, None), before);
+        write(dir.path(), "a", None);
+        certificates.reload().unwrap();
+        assert_ne!(presented(&certificates, None), before);
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (write(dir.path(), "one", None), write(dir.path(), "other", None));
+        let mixed = CertificateFiles { key_file: other.key_file, ..one.clone() };
+        assert!(matches!(Certificates::load(vec![mixed]), Err(CertificateError::Pair { .. })));
+        let missing = CertificateFiles { key_file: dir.path().join("none"), ..one };
+        assert!(matches!(Certificates::load(vec![missing]), Err(CertificateError::Key { .. })));
+    }
+
+    #[test]
+    fn http2_is_offered_where_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let certificates = Certificates::load(vec![write(dir.path(), "a", None)]).unwrap();
+        assert_eq!(certificates.server_config(true).unwrap().alpn_protocols, [&b"h2"[..], b"http/1.1"]);
+        assert_eq!(certificates.server_config(false).unwrap().alpn_protocols, [b"http/1.1"]);
+    }
+}
