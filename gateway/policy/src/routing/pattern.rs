@@ -23,13 +23,21 @@ pub(crate) enum Segment {
 }
 
 /// How specific a pattern is; greater is more specific.
+///
+/// "Fewer wildcards" is said of the segments of a path: of two patterns that fit it, the one that leaves fewer of its
+/// segments to wildcards. `**` may stand for any number of them, so a pattern without it is more specific, and of two
+/// with it the one that says more before it: `/a/*/b/**` rather than `/a/**`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Rank {
     Wild {
         /// Bytes before the first wildcard.
         literal_prefix: usize,
-        /// Wildcards, negated; `**` weighs more than any number of `*`.
-        fewness: i64,
+        /// Whether there is no `**`.
+        closed: bool,
+        /// Segments that are literal.
+        literals: usize,
+        /// Segments, `**` not counted.
+        segments: usize,
     },
     Exact,
 }
@@ -122,9 +130,10 @@ fn rank(segments: &[Segment], tail: bool) -> Rank {
         Segment::Literal(text) => Some(text.len() + 1),
         Segment::Star => None,
     });
-    let wildcards = stars + if tail { MAX_SEGMENTS + 1 } else { 0 };
     Rank::Wild {
         literal_prefix: 1 + literal.sum::<usize>(),
-        fewness: i64::try_from(wildcards).map_or(i64::MIN, |wildcards| -wildcards),
+        closed: !tail,
+        literals: segments.len() - stars,
+        segments: segments.len(),
     }
 }
