@@ -13,7 +13,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, Result};
 use rampart_policy::{Runtime, Snapshot};
-use rampart_record::{Records, Redaction};
+use rampart_record::Records;
 
 use crate::budget::BodyBudget;
 use crate::context::Context;
@@ -29,8 +29,6 @@ pub struct Parts {
     pub runtime: Arc<Runtime>,
     /// Where requests are recorded.
     pub records: Arc<Records>,
-    /// What of matched values may be shown in events.
-    pub redaction: Redaction,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The budget of buffered bodies.

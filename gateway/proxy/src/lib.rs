@@ -9,7 +9,7 @@
 //! let metrics = Arc::new(rampart_proxy::Metrics::default());
 //! metrics.register(registry);                         // a Registry with the prefix `rampart`
 //! let budget = BodyBudget::new(config.process.buffer_budget_bytes, &metrics);
-//! let gateway = Gateway::new(Parts { snapshot, runtime, records, redaction, metrics, budget });
+//! let gateway = Gateway::new(Parts { snapshot, runtime, records, metrics, budget });
 //! let front = Front::new(gateway, &server.configuration, config.process.max_connections);
 //! for listener in &config.listeners {
 //!     let certificates = match &listener.tls {         // keep a clone, call `reload()` on it

@@ -90,7 +90,9 @@ fn entry<'a>(
 
 fn event(gateway: &Gateway, session: &Session, ctx: &mut Context, verdict: Verdict) -> SecurityEvent {
     ctx.release();
-    let redaction = &gateway.parts.redaction;
+    // What may be shown is the operator's present word, also about requests that began before it.
+    let snapshot = gateway.parts.snapshot.load();
+    let redaction = &snapshot.config.records.redaction;
     let header = session.req_header();
     let refused = ctx.decided.refusal.as_deref();
     let path = header.raw_path().split(|byte| *byte == b'?').next().unwrap_or_default();
