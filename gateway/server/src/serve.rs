@@ -66,7 +66,7 @@ pub(crate) fn serve(order: Order) -> anyhow::Result<Outcome> {
         report::refuse(findings, "cannot start");
         return Ok(Outcome::Unusable);
     };
-    report::warn(findings);
+    report::log_warnings(findings);
     descriptors::raise();
     let started_with = snapshot.config.clone();
     let addresses = addresses::settle(&mut snapshot.config, order.takes_over)?;
@@ -149,7 +149,7 @@ impl Assembly {
             upgrade_socket: self.started_with.process.upgrade_socket.clone(),
             lifecycle: shared.lifecycle.clone(),
         };
-        control::start(control::Plan { assembly: self, order, addresses })?;
+        control::start(control::Plan { assembly: self, order, addresses, last_things: last_things.clone() })?;
         server.run(RunArgs { shutdown_signal: Box::new(signals) });
         last_things.run();
         Ok(Outcome::Good)

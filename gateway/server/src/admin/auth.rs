@@ -19,7 +19,7 @@ const WRONG_TOKEN_PAUSE: Duration = Duration::from_millis(250);
 
 /// Lets a request with the token through.
 pub(super) async fn require_token(State(endpoints): State<Endpoints>, request: Request, next: Next) -> Response {
-    if token_of(request.headers()).is_some_and(|given| endpoints.token.matches(given)) {
+    if token_of(request.headers()).is_some_and(|given| is_right(&endpoints, given)) {
         return next.run(request).await;
     }
     if !request.method().is_safe() {
@@ -40,6 +40,13 @@ pub(super) async fn require_token(State(endpoints): State<Endpoints>, request: R
     let challenge = HeaderValue::from_static("Bearer realm=\"rampart admin\"");
     response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     response
+}
+
+/// Whether this is the token of the configuration in force; where that has none, nothing is right.
+fn is_right(endpoints: &Endpoints, given: &[u8]) -> bool {
+    let snapshot = endpoints.shared.snapshot.load();
+    let admin = snapshot.config.admin.as_ref();
+    admin.and_then(|admin| admin.token.as_ref()).is_some_and(|token| token.matches(given))
 }
 
 /// The token of `Authorization: Bearer TOKEN`; the scheme's case does not matter (RFC 9110 section 11.1).

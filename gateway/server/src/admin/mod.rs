@@ -25,7 +25,6 @@ use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post};
 use http::StatusCode;
-use rampart_secrets::Secret;
 
 use crate::reload::worker;
 use crate::shared::Shared;
@@ -46,7 +45,6 @@ pub(crate) enum Face {
 pub(crate) struct Endpoints {
     pub(crate) shared: Arc<Shared>,
     pub(crate) reload: worker::Handle,
-    pub(crate) token: Arc<Secret>,
 }
 
 /// The addresses to listen on and what each is for.
@@ -60,15 +58,13 @@ pub(crate) fn faces(admin: Option<SocketAddr>, probe: Option<SocketAddr>) -> Vec
     }
 }
 
-/// The routes of an address. Without a token there are no admin routes.
-pub(crate) fn router(face: Face, shared: &Arc<Shared>, endpoints: Option<&Endpoints>) -> Router {
+/// The routes of an address.
+pub(crate) fn router(face: Face, endpoints: &Endpoints) -> Router {
     let mut router = Router::new();
     if matches!(face, Face::Probe | Face::Both) {
-        router = router.merge(probes(Arc::clone(shared)));
+        router = router.merge(probes(Arc::clone(&endpoints.shared)));
     }
-    if matches!(face, Face::Admin | Face::Both)
-        && let Some(endpoints) = endpoints
-    {
+    if matches!(face, Face::Admin | Face::Both) {
         router = router.merge(admin(endpoints.clone()));
     }
     router

@@ -10,9 +10,11 @@ pub(crate) fn refuse(report: Report, what: &str) {
     term::note(&format!("{what}: {}", count(errors, warnings)));
 }
 
-/// Shows the warnings of a configuration that is used.
-pub(crate) fn warn(report: Report) {
-    show(report);
+/// Logs the warnings of a configuration that is used, a line each; `rampart check` shows them at length.
+pub(crate) fn log_warnings(report: Report) {
+    for finding in report.into_sorted() {
+        log::warn!(target: "rampart", "{}:{}:{}: {}", finding.file, finding.line, finding.column, finding.message);
+    }
 }
 
 /// Shows every finding; how many errors and warnings there were.

@@ -73,9 +73,9 @@ pub(super) fn test(arguments: &TestArguments) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Unusable);
     }
     if arguments.json {
-        term::say_json(&summary)?
+        term::say_json(&summary)?;
     } else {
-        show(&summary)?
+        show(&summary)?;
     }
     Ok(if summary.failed == 0 { Outcome::Good } else { Outcome::Bad })
 }

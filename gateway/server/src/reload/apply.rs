@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use rampart_policy::{Config, Snapshot};
+use rampart_policy::{Config, Listener, Snapshot};
 use rampart_proxy::{BodyBudget, Certificates};
 use rampart_record::{AdminAction, Clock, Outcome, SystemClock};
 use rampart_settings::{Diagnostic, Report, Severity};
@@ -85,13 +85,12 @@ pub(crate) fn targets(sources: &Sources, snapshot: &Snapshot) -> Targets {
 
 /// The settings that differ from those the process runs with and cannot change while it runs.
 fn restart_needed(running: &Config, new: &Config) -> Vec<String> {
-    let mut needed = Vec::new();
+    let mut needed = listeners_changed(&running.listeners, &new.listeners);
     let mut compare = |name: &str, same: bool| {
         if !same {
             needed.push(name.to_owned());
         }
     };
-    compare("[listener]", running.listeners == new.listeners);
     let address = |config: &Config| config.admin.as_ref().map(|admin| admin.address);
     compare("[admin]", address(running) == address(new));
     compare("[probe]", running.probe == new.probe);
@@ -104,6 +103,14 @@ fn restart_needed(running: &Config, new: &Config) -> Vec<String> {
     };
     compare("[process]", process(running) == process(new));
     needed
+}
+
+/// The listeners that came, went or changed, as `[listener.NAME]`.
+fn listeners_changed(running: &[Listener], new: &[Listener]) -> Vec<String> {
+    let differs = |one: &Listener, list: &[Listener]| list.iter().find(|other| other.name == one.name) != Some(one);
+    let changed = new.iter().filter(|listener| differs(listener, running));
+    let gone = running.iter().filter(|listener| !new.iter().any(|other| other.name == listener.name));
+    changed.chain(gone).map(|listener| format!("[listener.{}]", listener.name)).collect()
 }
 
 fn failed(report: Report) -> Reload {

@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use super::{Addresses, Assembly, Order, addresses, prepare_upstreams};
 use crate::admin::{self, Endpoints, listener};
 use crate::cli::BUILD;
+use crate::process::drain::LastThings;
 use crate::process::lifecycle::Stage;
 use crate::process::notify;
 use crate::reload::apply::{self, Reloading};
@@ -35,6 +36,7 @@ pub(super) struct Plan {
     pub(super) assembly: Assembly,
     pub(super) order: Order,
     pub(super) addresses: Addresses,
+    pub(super) last_things: LastThings,
 }
 
 /// Starts the thread; returns when the upstreams are ready and the admin listener is bound.
@@ -52,13 +54,14 @@ pub(super) fn start(plan: Plan) -> anyhow::Result<()> {
 }
 
 async fn prepare(plan: Plan, runtime: Handle) -> anyhow::Result<()> {
-    let Plan { assembly, order, addresses } = plan;
+    let Plan { assembly, order, addresses, last_things } = plan;
     let shared = Arc::clone(&assembly.shared);
     prepare_upstreams(&shared).await;
     let (reload, watch) = start_reloading(assembly, &order, runtime)?;
     open_admin(&shared, &addresses, &reload, order.takes_over)?;
     tokio::spawn(resolve::keep_fresh(Arc::clone(&shared.snapshot), Arc::clone(&shared.runtime)));
     tokio::spawn(follow_signals(Arc::clone(&shared), reload));
+    tokio::spawn(cut_drain_short(Arc::clone(&shared), last_things));
     tokio::spawn(async move {
         come_up(&shared, &addresses).await;
         (order.announce)(&addresses);
@@ -95,11 +98,10 @@ fn open_admin(
     reload: &worker::Handle,
     takes_over: bool,
 ) -> anyhow::Result<()> {
-    let token = shared.snapshot.load().config.admin.as_ref().and_then(|admin| admin.token.clone());
-    let endpoints = token.map(|token| Endpoints { shared: Arc::clone(shared), reload: reload.clone(), token });
+    let endpoints = Endpoints { shared: Arc::clone(shared), reload: reload.clone() };
     for (address, face) in &addresses.faces {
         let socket = listener::bind(*address, takes_over).with_context(|| format!("cannot listen on {address}"))?;
-        let router = admin::router(*face, shared, endpoints.as_ref());
+        let router = admin::router(*face, &endpoints);
         tokio::spawn(listener::serve(socket, router, stop_when_handed_over(shared)));
     }
     Ok(())
@@ -135,6 +137,23 @@ async fn follow_signals(shared: Arc<Shared>, reload: worker::Handle) {
             }
         }
     }
+}
+
+/// INT and TERM while draining end the process at once: somebody does not want to wait.
+async fn cut_drain_short(shared: Arc<Shared>, last_things: LastThings) {
+    shared.lifecycle.reached(Stage::Draining).await;
+    // Only signals from now on count: the one that began the drain has been received.
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    log::warn!(target: "rampart", "stopping at once, with requests in flight");
+    last_things.run();
+    std::process::exit(0);
 }
 
 /// Waits until every listener accepts, and says so once.
