@@ -47,8 +47,9 @@ impl Clauses {
 fn literal_weight(literal: &[u8]) -> usize {
     match literal {
         [] => 0,
-        [b'\'' | b'"' | b'`' | b'<' | b'$' | b'{' | b'|' | b'\\' | 0 | b'\r' | b'\n' | b'^' | b'[' | b'#'] => 2,
-        [_] => 0,
+        // Letters, digits and the punctuation of plain text, addresses and media types say nothing alone.
+        [b'.' | b',' | b'-' | b'/' | b':' | b'=' | b'_' | b'?' | b'+' | b' '] => 0,
+        [byte] => usize::from(!byte.is_ascii_alphanumeric() && byte.is_ascii()),
         [a, b] => usize::from(!a.is_ascii_whitespace()) + usize::from(!b.is_ascii_whitespace()),
         longer => longer.len(),
     }
@@ -115,12 +116,25 @@ fn walk(hir: &Hir) -> Known {
                 (1, Some(1)) => inner,
                 (0, Some(1)) => optional(inner),
                 (0, _) => Known::nothing(),
-                _ => Known { exact: None, clauses: inner.into_clauses() },
+                (min, _) => repeated(inner, min),
             }
         }
         HirKind::Concat(parts) => concat(parts),
         HirKind::Alternation(parts) => alternation(parts),
     }
+}
+
+/// At least `min` times: what one time requires, and exact strings as often as they stand.
+fn repeated(inner: Known, min: u32) -> Known {
+    let Some(exact) = inner.exact else { return Known { exact: None, clauses: inner.clauses } };
+    let mut run = exact.clone();
+    for _ in 1..min {
+        match cross(&run, &exact) {
+            Some(longer) => run = longer,
+            None => break,
+        }
+    }
+    Known { exact: None, clauses: vec![run] }
 }
 
 fn optional(inner: Known) -> Known {
@@ -242,6 +256,8 @@ mod tests {
             ("(?:abc)+d", vec![vec!["abc"]]),
             ("(?:abc)*def", vec![vec!["def"]]),
             (r"\d+", vec![]),
+            (r"\.{3,}x", vec![vec!["..."]]),
+            (r"[;|]\s*ls", vec![vec!["ls"], vec![";", "|"]]),
             (r"'\s*or[a-z]", vec![vec!["'"], vec!["or"]]),
             (r"'\s*or[ +]x", vec![vec!["or x", "or+x"], vec!["'"]]),
         ] {

@@ -1,6 +1,6 @@
 //! Matches and oddities, and what follows from them.
 
-use rampart_message::{Detail, Problem};
+use rampart_message::{At, Detail, Problem, ProblemCode, Processor};
 
 use super::judge::Judge;
 use super::subjects::Candidate;
@@ -122,13 +122,20 @@ impl Judge<'_, '_, '_, '_> {
             self.findings.limit = None;
         }
         for problem in &self.message.problems {
-            let refuses = self.profile.refuses(problem.code);
+            let refuses = self.profile.refuses(problem.code) && !self.binary(problem);
             if refuses && self.findings.limit.is_none() {
                 self.findings.limit = Some(self.written_out(problem));
             } else if self.findings.notes.len() < Findings::MAX_NOTES {
                 self.findings.notes.push(self.written_out(problem));
             }
         }
+    }
+
+    /// Bytes that are no text, in a body that nobody declared to be text for a parser: an upload, a protocol buffer.
+    fn binary(&self, problem: &Problem) -> bool {
+        problem.code == ProblemCode::InvalidCharset
+            && problem.at == At::Body
+            && self.message.body.as_ref().is_some_and(|body| body.processor == Processor::Text)
     }
 
     fn written_out(&self, problem: &Problem) -> Oddity {
