@@ -141,10 +141,10 @@ impl Sources<'_> {
         let config::Compiled { config, certificates } = config::compile(&checks, self.rules.clone(), &place);
         let upstreams = upstreams(&checks, &place);
         let compiled = rules::compile(&self.files, &upstreams, report);
-        compiled.compare(&config, &upstreams, &place);
         if !report.is_ok() {
             return None;
         }
+        compiled.compare(&config, &upstreams, &place);
         let tls = config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
         let pairs = tls.flat_map(|tls| &tls.certificates);
         self.watched.extend(pairs.flat_map(|pair| [pair.cert_file.clone(), pair.key_file.clone()]));

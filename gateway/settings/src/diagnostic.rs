@@ -1,6 +1,6 @@
 //! What is wrong, where, and what to do about it; and the list that collects it.
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -147,8 +147,8 @@ impl Report {
         self.excused.borrow_mut().insert(name.into());
     }
 
-    pub(crate) fn is_excused(&self, name: &str) -> bool {
-        self.excused.borrow().contains(name)
+    pub(crate) fn excused(&self) -> Ref<'_, BTreeSet<String>> {
+        self.excused.borrow()
     }
 
     /// Number of errors so far.

@@ -144,6 +144,11 @@ impl<'a> Place<'a> {
         self.push(Severity::Error, true, message.into(), help);
     }
 
+    /// Reports a warning at the key rather than at its value, with advice.
+    pub fn warn_at_key(&self, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Severity::Warning, true, message.into(), Some(help.into()));
+    }
+
     /// Reports a warning at the value, with advice.
     pub fn warn(&self, message: impl Into<String>, help: impl Into<String>) {
         self.push(Severity::Warning, false, message.into(), Some(help.into()));
@@ -153,16 +158,17 @@ impl<'a> Place<'a> {
     ///
     /// `what` is the kind of thing named, such as `upstream`. Silent if the name was [excused](Report::excuse).
     pub fn unknown_name<'n>(&self, what: &str, given: &str, known: impl Iterator<Item = &'n str>) {
-        if self.report.is_excused(given) {
+        let excused = self.report.excused();
+        if excused.contains(given) {
             return;
         }
         let known: Vec<&str> = known.collect();
-        let help = match nearest(given, known.iter().copied()) {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None if known.is_empty() => format!("no {what} is defined"),
-            None => format!("defined: {}", listed(&known)),
+        let help = match nearest(given, known.iter().copied().chain(excused.iter().map(String::as_str))) {
+            Some(near) => Some(format!("did you mean \"{near}\"?")),
+            None if !known.is_empty() => Some(format!("defined: {}", listed(&known))),
+            None => excused.is_empty().then(|| format!("no {what} is defined")),
         };
-        self.push(Severity::Error, false, format!("unknown {what} \"{given}\""), Some(help));
+        self.push(Severity::Error, false, format!("unknown {what} \"{given}\""), help);
     }
 
     pub(crate) fn steps(&self) -> &[Step] {

@@ -73,7 +73,9 @@ pub(crate) fn compile(files: &[Source], upstreams: &[Upstream], report: &Report)
 
     let known = Known { profiles: &profiles, exclusions: &exclusions, upstreams };
     let (routes, matchers) = compile_routes(&raw_routes, &known);
-    warn_unused_profiles(&raw_profiles, &raw_routes);
+    if report.is_ok() {
+        warn_unused_profiles(&raw_profiles, &raw_routes);
+    }
     let cases = check_cases(&catalogue, &cases);
     let loaded = Loaded {
         files: files.len(),
@@ -194,7 +196,7 @@ fn warn_unused_profiles(profiles: &BTreeMap<String, Placed<'_, RawProfile>>, rou
     used.extend(SHIPPED);
     for (name, placed) in profiles.iter().filter(|(name, _)| !used.contains(name.as_str())) {
         let help = format!("`inspection = \"{name}\"` in a route makes use of it");
-        placed.place.warn(format!("no route uses the profile \"{name}\""), help);
+        placed.place.warn_at_key(format!("no route uses the profile \"{name}\""), help);
     }
 }
 
@@ -222,7 +224,7 @@ impl Compiled {
             if !self.routes.iter().any(|route| route.upstream().is_some_and(|index| index.0 == position)) {
                 let help = format!("`upstream = \"{}\"` in a route makes use of it", upstream.name);
                 let message = format!("no route uses the upstream \"{}\"", upstream.name);
-                place.key("upstream").key(&upstream.name).warn(message, help);
+                place.key("upstream").key(&upstream.name).warn_at_key(message, help);
             }
         }
         let buffered = self.routes.iter().filter(|route| route.body == BodyMode::Buffer);

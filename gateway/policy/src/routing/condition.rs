@@ -129,13 +129,14 @@ fn compile_test(raw: &RawCondition, place: &Place<'_>) -> Test {
         RawCondition::Test(raw) => raw,
     };
     let checks = compile_checks(raw, place);
+    let asked = raw.one_of.is_some() || raw.prefix.is_some() || raw.contains.is_some() || raw.regex.is_some();
     match raw.present {
-        Some(false) if !checks.is_empty() => {
+        Some(false) if asked => {
             place.key("present").error("what is absent has no value to look at");
             Test::Absent
         }
         Some(false) => Test::Absent,
-        None if checks.is_empty() => {
+        None if !asked => {
             place.error_help("nothing is asked of the value", "write a text that it equals, or `present = true`");
             Test::Absent
         }
