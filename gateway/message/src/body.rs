@@ -38,6 +38,7 @@ pub struct Body<'a> {
     content_type: Option<ContentType<'a>>,
     processor: Processor,
     whole: bool,
+    prefix: bool,
     problems: Problems,
 }
 
@@ -101,7 +102,15 @@ impl<'a> Body<'a> {
             Processor::Multipart => decoded,
             _ => readable(decoded, content_type.as_ref(), processor, &mut problems),
         };
-        Self { raw, decoded, content_type, processor, whole, problems }
+        Self { raw, decoded, content_type, processor, whole, prefix: false, problems }
+    }
+
+    /// Opens the first bytes of a longer body (body mode `prefix`): what only shows that it was cut is no problem.
+    pub fn open_prefix(headers: &Headers<'a>, raw: &'a [u8], limits: &Limits) -> Self {
+        let mut body = Self::open(headers, raw, limits);
+        body.prefix = true;
+        body.problems.retain(|problem| !problem.code.comes_of_cutting());
+        body
     }
 
     /// The body as received.
@@ -134,6 +143,11 @@ impl<'a> Body<'a> {
     /// Whether every byte of it could be decoded.
     pub fn is_whole(&self) -> bool {
         self.whole
+    }
+
+    /// Whether it is only the first bytes of a body.
+    pub fn is_prefix(&self) -> bool {
+        self.prefix
     }
 
     /// What was odd so far.
@@ -177,23 +191,29 @@ fn readable<'a>(
     if found != Charset::Utf8 && declared.is_none() {
         note(problems, Problem::case(ProblemCode::InvalidCharset, At::Body, "UTF-16 or UTF-32 that is not declared"));
     }
-    convert(text, charset, skip, is_text, problems)
+    if !is_text {
+        return text;
+    }
+    // Without a type the bytes may be anything (RFC 9110 section 8.3): only a type says that they are text.
+    convert(text, charset, skip, content_type.is_some(), problems)
 }
 
 fn convert<'a>(
     text: Cow<'a, [u8]>,
     charset: Charset,
     skip: usize,
-    is_text: bool,
+    named: bool,
     problems: &mut Problems,
 ) -> Cow<'a, [u8]> {
-    if !is_text {
-        return text;
-    }
     let after_mark = match text {
         Cow::Borrowed(bytes) => Cow::Borrowed(bytes.get(skip..).unwrap_or_default()),
         Cow::Owned(bytes) if skip == 0 => Cow::Owned(bytes),
         Cow::Owned(bytes) => Cow::Owned(bytes.get(skip..).unwrap_or_default().to_vec()),
+    };
+    let note_invalid = |valid: bool, problems: &mut Problems| {
+        if !valid && named {
+            note(problems, Problem::new(ProblemCode::InvalidCharset, At::Body));
+        }
     };
     let (converted, valid) = match &after_mark {
         Cow::Borrowed(bytes) => to_utf8(charset, bytes),
@@ -207,12 +227,6 @@ fn convert<'a>(
     };
     note_invalid(valid, problems);
     converted
-}
-
-fn note_invalid(valid: bool, problems: &mut Problems) {
-    if !valid {
-        note(problems, Problem::new(ProblemCode::InvalidCharset, At::Body));
-    }
 }
 
 /// Whether bytes of this type are text that has a charset; an upload of any other type may hold any byte.
@@ -271,6 +285,8 @@ mod tests {
         check("text/plain", b"\xe9", b"\xe9", &[InvalidCharset]);
         check("image/png", b"\xff\xfe\x00", b"\xff\xfe\x00", &[]);
         check("", b"a", b"a", &[MissingContentType]);
+        check("", b"\xff\xd8", b"\xff\xd8", &[MissingContentType]);
+        check("", b"{\0}\0", b"{}", &[MissingContentType, InvalidCharset]);
         check("", b"", b"", &[]);
     }
 

@@ -130,9 +130,20 @@ impl<'a> Message<'a> {
     /// declared a urlencoded form but is a document. What does not parse is one value of [`Kind::Body`] as well.
     pub fn parse_body(&mut self, body: &'a Body<'a>, limits: &Limits) {
         let decoded = body.decoded();
+        let before = self.problems.len();
         let read = self.read_body(body, decoded, limits);
+        if body.is_prefix() {
+            let mut at = 0;
+            self.problems.retain(|problem| {
+                at += 1;
+                at <= before || !problem.code.comes_of_cutting()
+            });
+        }
         let well_formed = body.is_whole() && read == Ok(true);
-        if !well_formed && !decoded.is_empty() {
+        // Text that no part of a multipart body holds may be all of it, and then is a value already.
+        let last = self.values.last().filter(|value| value.kind == Kind::Body);
+        let seen = last.is_some_and(|value| std::ptr::eq::<[u8]>(&raw const *value.bytes, decoded));
+        if !well_formed && !seen && !decoded.is_empty() {
             // Not counted: what the parser could not read must be seen, however full the collector is.
             let (kind, aspect, bytes) = (Kind::Body, Aspect::Raw, Cow::Borrowed(decoded));
             self.values.push(Value { kind, aspect, name: Name::None, bytes });

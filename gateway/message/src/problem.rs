@@ -182,6 +182,23 @@ impl ProblemCode {
         !matches!(self.class(), ProblemClass::Notice) && !matches!(self, Self::ByteOrderMark | Self::LoneSurrogate)
     }
 
+    /// Whether cutting a good body short can cause it, so that it says nothing about a prefix of a body.
+    pub(crate) const fn comes_of_cutting(self) -> bool {
+        matches!(
+            self,
+            Self::MalformedJson
+                | Self::LoneSurrogate
+                | Self::MalformedXml
+                | Self::XmlEntity
+                | Self::MalformedMultipart
+                | Self::AmbiguousPart
+                | Self::TruncatedMultipart
+                | Self::InvalidPercent
+                | Self::InvalidCharset
+                | Self::TruncatedEncoding
+        )
+    }
+
     /// The code of this text.
     pub fn of(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str() == text)

@@ -8,8 +8,12 @@ const RATIO: usize = 100;
 const RATIO_FREE: usize = 64 << 10;
 const CODINGS: [&[u8]; 8] =
     [b"gzip", b"deflate", b"br", b"zstd", b"gzip, br", b"br, zstd", b"deflate, gzip", b"zstd, deflate"];
-const TYPES: [&[u8]; 4] =
-    [b"application/json", b"text/plain; charset=utf-16", b"application/xml; charset=latin1", b"application/octet-stream"];
+const TYPES: [&[u8]; 4] = [
+    b"application/json",
+    b"text/plain; charset=utf-16",
+    b"application/xml; charset=latin1",
+    b"application/octet-stream",
+];
 
 fuzz_target!(|input: &[u8]| {
     let Some((&choice, raw)) = input.split_first() else { return };

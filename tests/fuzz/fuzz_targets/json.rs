@@ -26,6 +26,9 @@ fn compare(message: &Message<'_>, body: &Body<'_>) {
     let mut strings = Vec::new();
     let mut parser = serde_json::Deserializer::from_slice(body.decoded());
     let theirs = Strings(&mut strings).deserialize(&mut parser).and_then(|()| parser.end());
+    if theirs.as_ref().is_err_and(|error| error.to_string().starts_with("number out of range")) {
+        return; // Here a number is text, of any size.
+    }
     assert_eq!(facts.well_formed, theirs.is_ok(), "{theirs:?}");
     if theirs.is_ok() {
         let texts = message.values.iter().filter(|value| value.kind == Kind::Json);

@@ -161,6 +161,43 @@ fn what_does_not_parse_is_seen_whole() {
 }
 
 #[test]
+fn a_prefix_is_not_blamed_for_being_cut() {
+    let check = |content_type: &str, body: &[u8], expect: &[(&str, &str)], codes: &[ProblemCode]| {
+        let fields = [(&b"content-type"[..], content_type.as_bytes())];
+        let headers = Headers::new(&fields);
+        let head = Head { method: b"PUT", target: b"/", version: Version::Http2, authority: None, headers };
+        let limits = Limits::DEFAULT;
+        let body = Body::open_prefix(&headers, body, &limits);
+        let mut message = Message::parse_head(head, &limits, &mut Scratch::new());
+        message.parse_body(&body, &limits);
+        let values = message.values.iter().skip(2);
+        let text = |value: &Value<'_>| String::from_utf8_lossy(&value.bytes).into_owned();
+        let values: Vec<_> = values.map(|value| (message.locate_value(value), text(value))).collect();
+        assert_eq!(values, pairs(expect));
+        assert_eq!(message.problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), codes);
+    };
+    let cut = "{\"a\":1,\"b\":\"lon";
+    check("application/json", cut.as_bytes(), &[("root.a", "1"), ("root.b", "lon"), ("body", cut)], &[]);
+    let twice = "{\"a\":1,\"a\":2,";
+    check(
+        "application/json",
+        twice.as_bytes(),
+        &[("root.a", "1"), ("root.a", "2"), ("body", twice)],
+        &[ProblemCode::DuplicateKey],
+    );
+    let form = "--B\r\nContent-Disposition: form-data; na";
+    let values = [("form.", form.strip_prefix("--B\r\n").unwrap()), ("body", form)];
+    check("multipart/form-data; boundary=B", form.as_bytes(), &values, &[]);
+    check("text/plain", b"caf\xc3", &[("body", "caf\u{fffd}")], &[]);
+}
+
+#[test]
+fn a_body_that_is_a_value_already_is_not_one_twice() {
+    use ProblemCode::MalformedMultipart;
+    check_body("multipart/form-data; boundary=B", b"none", &[("body", "none")], &[MalformedMultipart], false);
+}
+
+#[test]
 fn the_body_is_seen_even_when_nothing_else_fits() {
     let many = format!("[{}]", vec!["1"; 30_000].join(","));
     let got = seen(&Case { target: "/", fields: &[("content-type", "application/json")], body: Some(many.as_bytes()) });
