@@ -97,7 +97,10 @@ async fn with_body(
 /// Tells a client that waits for it to send its body.
 async fn go_on(session: &mut Session) -> Result<()> {
     if head::expects_continue(session.req_header()) && session.as_http1().is_some() && !session.is_body_done() {
+        // Writing it makes Pingora forget that the connection is to be kept.
+        let keepalive = session.get_keepalive();
         session.write_continue_response().await?;
+        session.set_keepalive(keepalive);
     }
     Ok(())
 }

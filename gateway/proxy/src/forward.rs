@@ -102,11 +102,18 @@ fn edit(request: &mut RequestHeader, edits: &HeaderEdits) -> pingora::Result<()>
 }
 
 /// A piece of body on its way to the upstream: the first takes what was read before, and the sum stays in its limit.
-pub(crate) fn body(chunk: &mut Option<Bytes>, ctx: &mut Context) -> pingora::Result<()> {
+///
+/// A last piece of no bytes is made none at all. It is how HTTP/2 bodies of unknown length end, and Pingora 0.9.1 writes it
+/// to a chunked HTTP/1 upstream as a last chunk, and then the last chunk: five bytes that the upstream takes for another
+/// request on the same connection.
+pub(crate) fn body(chunk: &mut Option<Bytes>, last: bool, ctx: &mut Context) -> pingora::Result<()> {
     if !ctx.body.filled {
         ctx.body.filled = true;
         ctx.body.passed_bytes = 0;
         ctx.body.carriage.fill(chunk);
+    }
+    if last && chunk.as_ref().is_some_and(Bytes::is_empty) {
+        *chunk = None;
     }
     ctx.body.passed_bytes += chunk.as_ref().map_or(0, Bytes::len) as u64;
     if ctx.body.limit_bytes > 0 && ctx.body.passed_bytes > ctx.body.limit_bytes {
@@ -312,6 +319,30 @@ mod tests {
         check("http://h/a", "/a", Some("/a"));
         check("/llm/openai/v1?x=?", "/v1", Some("/v1?x=?"));
         check("/a?b", "/a?", Some("/a??b"));
+    }
+
+    #[test]
+    fn a_last_piece_of_no_bytes_is_none() {
+        #[track_caller]
+        fn check(given: Option<&'static str>, last: bool, expect: Option<&str>) {
+            let mut chunk = given.map(|text| Bytes::from_static(text.as_bytes()));
+            body(&mut chunk, last, &mut Context::spent()).unwrap();
+            assert_eq!(chunk.as_deref(), expect.map(str::as_bytes));
+        }
+        check(Some(""), true, None);
+        check(None, true, None);
+        check(Some("x"), true, Some("x"));
+        check(Some(""), false, Some(""));
+    }
+
+    #[test]
+    fn what_streams_stays_in_its_limit() {
+        let mut ctx = Context::spent();
+        ctx.body.limit_bytes = 5;
+        let mut pass = |size: usize| body(&mut Some(Bytes::from(vec![0; size])), false, &mut ctx).is_ok();
+        assert!(pass(3) && pass(2));
+        assert!(!pass(1));
+        assert_eq!(ctx.decided.refusal.unwrap().code, Code::BodyTooLarge);
     }
 
     #[test]

@@ -129,10 +129,10 @@ impl ProxyHttp for Gateway {
         &self,
         _session: &mut Session,
         body: &mut Option<Bytes>,
-        _end_of_stream: bool,
+        end_of_stream: bool,
         ctx: &mut Context,
     ) -> Result<()> {
-        forward::body(body, ctx)
+        forward::body(body, end_of_stream, ctx)
     }
 
     async fn upstream_response_filter(

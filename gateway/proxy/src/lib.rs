@@ -48,6 +48,8 @@
 //! - Every allowed body arrived intact (compared by hash) by the carriages of `body.rs`; of refused ones the upstream saw no
 //!   connection. Keep-alive survived, over HTTP/2 also after refusals with unread bodies.
 //! - A subrequest of an HTTP/2 request never answers unless its head is made HTTP/1.1 first (`subrequest.rs`).
+//! - An HTTP/2 body that ends with an empty DATA frame is ended twice towards a chunked HTTP/1 upstream, which desynchronises
+//!   the connection, unless the body filter takes the empty piece away (`forward.rs`).
 //! - `set_pipelining_enabled(true)` breaks the framing of the next request after some chunked bodies: it stays off
 //!   (`listener/app.rs`).
 //! - After the first request an idle HTTP/1 connection has no deadline (`respect_keepalive` sets it to infinite): the IO
