@@ -212,6 +212,11 @@ fn a_file_that_was_moved_is_followed_without_a_signal() {
     fs::rename(bench.path(), bench.path().with_extension("1")).unwrap();
     put_and_wait(&journal, "after");
     assert_eq!(pairs(&bench.files()), [("access.1", "before\n"), ("access.jsonl", "after\n")]);
+    // As logrotate does with `create`: another file is in its place at once.
+    fs::rename(bench.path(), bench.path().with_extension("2")).unwrap();
+    fs::write(bench.path(), "").unwrap();
+    put_and_wait(&journal, "replaced");
+    assert_eq!(bench.files()["access.jsonl"], "replaced\n");
     fs::remove_dir_all(bench.path().parent().unwrap()).unwrap();
     put_and_wait(&journal, "folder gone");
     assert_eq!(pairs(&bench.files()), [("access.jsonl", "folder gone\n")]);
