@@ -19,6 +19,11 @@ const MAX_LENGTH: usize = 12;
 /// Clauses kept for one operator (they are bits of a byte).
 pub(crate) const MAX_CLAUSES: usize = 6;
 
+/// Weight of a clause of literals of four bytes and more.
+const STRONG: usize = 3 * 64;
+/// Weight of a clause with literals of one or two bytes.
+const WEAK: usize = 2 * 64;
+
 type Strings = BTreeSet<Vec<u8>>;
 
 /// Clauses that all must hold. None: nothing is known, and the operator always runs.
@@ -38,6 +43,10 @@ impl Clauses {
         clauses.retain(|clause| weight(clause) > 0 && clause.len() <= MAX_LITERALS);
         clauses.sort_by_key(|clause| std::cmp::Reverse(weight(clause)));
         clauses.dedup();
+        // Beside a clause of long literals a short one spares little, and every sighting costs.
+        if clauses.first().is_some_and(|best| weight(best) > STRONG) {
+            clauses.retain(|clause| weight(clause) > WEAK);
+        }
         clauses.truncate(MAX_CLAUSES);
         Self(clauses.into_iter().map(minimal).collect())
     }
@@ -48,10 +57,14 @@ fn literal_weight(literal: &[u8]) -> usize {
     match literal {
         [] => 0,
         // Letters, digits and the punctuation of plain text, addresses and media types say nothing alone.
-        [b'.' | b',' | b'-' | b'/' | b':' | b'=' | b'_' | b'?' | b'+' | b' '] => 0,
+        [b'.' | b',' | b'-' | b'/' | b':' | b'_' | b'?' | b'+' | b' '] => 0,
         [byte] => usize::from(!byte.is_ascii_alphanumeric() && byte.is_ascii()),
-        [a, b] => usize::from(!a.is_ascii_whitespace()) + usize::from(!b.is_ascii_whitespace()),
-        longer => longer.len(),
+        // Two letters, or a letter and a space, are in every sentence: to see them costs more than it spares.
+        [a, b] => {
+            let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b' ';
+            if plain(a) && plain(b) { 0 } else { 2 }
+        }
+        longer => longer.iter().filter(|byte| **byte != b' ').count(),
     }
 }
 
@@ -257,8 +270,9 @@ mod tests {
             ("(?:abc)*def", vec![vec!["def"]]),
             (r"\d+", vec![]),
             (r"\.{3,}x", vec![vec!["..."]]),
-            (r"[;|]\s*ls", vec![vec!["ls"], vec![";", "|"]]),
-            (r"'\s*or[a-z]", vec![vec!["'"], vec!["or"]]),
+            (r"[;|]\s*ls", vec![vec![";", "|"]]),
+            (r"[;|]\s*select", vec![vec!["select"]]),
+            (r"'\s*or[a-z]", vec![vec!["'"]]),
             (r"'\s*or[ +]x", vec![vec!["or x", "or+x"], vec!["'"]]),
         ] {
             assert_eq!(clauses(pattern), expect, "{pattern}");

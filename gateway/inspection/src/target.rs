@@ -319,6 +319,12 @@ pub(crate) enum SubjectName<'m> {
 }
 
 impl<'m, 'a> Subject<'m, 'a> {
+    /// Whether it bears one of these names, upper and lower case alike.
+    pub(crate) fn is_named(&self, names: &[Box<[u8]>]) -> bool {
+        let SubjectName::Text(own) = self.name else { return false };
+        names.iter().any(|name| name.eq_ignore_ascii_case(own))
+    }
+
     pub(crate) fn of(message: &'m Message<'a>, value: &'m Value<'a>) -> Self {
         let name = match &value.name {
             Name::None => SubjectName::None,
@@ -496,6 +502,17 @@ impl Targets {
             || self.domains.holds(domain)
                 && self.included.iter().any(|target| target.selects(domain, subject))
                 && !self.excluded.iter().any(|target| target.selects(domain, subject))
+    }
+
+    /// The names to which the targets restrict this domain, when they do so by nothing but names.
+    pub(crate) fn only_names(&self, domain: Domain) -> Option<Vec<Box<[u8]>>> {
+        let touching = self.included.iter().filter(|target| target.domains.holds(domain));
+        touching
+            .map(|target| match &target.selector {
+                Selector::NameAnyCase(name) => Some(name.clone()),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Whether the value that an earlier condition matched is meant.

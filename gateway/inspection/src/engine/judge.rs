@@ -139,7 +139,8 @@ impl<'p, 'm, 'a, 's> Judge<'p, 'm, 'a, 's> {
     ) {
         self.spend(bytes.len());
         let mut candidates = std::mem::take(&mut self.scratch.candidates);
-        if let Some(prefilter) = &self.set.prefilter {
+        let named = plan.named.as_ref().filter(|(names, _)| candidate.subject.is_named(names));
+        if let Some(prefilter) = self.set.prefilters.get(named.map_or(plan.prefilter, |(_, all)| *all)) {
             prefilter.scan(bytes, &mut candidates);
         }
         // The order of the rule files, whatever the order of the literals in the value.
