@@ -91,11 +91,7 @@ pub fn admit<'s, 'h>(
     let deny = |refusal| Box::new(Denied { route: Some(route), refusal, findings: Findings::default() });
     let websocket = head::wants_websocket(&head.headers);
     if websocket && !route.websocket {
-        return Err(deny(Refusal::new(
-            Code::UpgradeRefused,
-            "this route takes no WebSocket",
-            "Send a plain request, or set `websocket = true` on the route",
-        )));
+        return Err(deny(Refusal::new(Code::UpgradeRefused, "this route takes no WebSocket", "Send a plain request")));
     }
     let body = plan(route, declared, websocket).map_err(deny)?;
     Ok(Admission { route, target, path, host, body, websocket })
@@ -190,6 +186,6 @@ fn too_large(limit_bytes: u64) -> Refusal {
     Refusal::new(
         Code::BodyTooLarge,
         format!("the request body is larger than {limit_bytes} bytes"),
-        "Send less, or raise `body_limit` of the route or `limits.body` of its profile",
+        "Send a smaller body",
     )
 }

@@ -107,20 +107,26 @@ fn refusal(profile: &Profile, findings: &Findings, status: u16) -> Refusal {
 
 /// The refusal of a message that exceeds a limit or has more than one reading.
 fn odd(oddity: &Oddity, disclose: bool) -> Refusal {
-    let code = code_of(oddity);
-    let mut error =
-        if oddity.detail.is_empty() { sentence(oddity) } else { format!("{}: {}", sentence(oddity), oddity.detail) };
+    let mut error = sentence(oddity);
     if disclose && !oddity.location.is_empty() {
         error.push_str(" in ");
         error.push_str(&oddity.location);
     }
-    let detail =
-        if oddity.is_limit() { "Request blocked: a content limit is exceeded" } else { "Send well-formed content" };
-    Refusal::new(code, error, detail)
+    if disclose && !oddity.detail.is_empty() {
+        error.push_str(": ");
+        error.push_str(&oddity.detail);
+    }
+    let detail = if oddity.is_limit() { "Request blocked: it exceeds a limit" } else { "Send well-formed content" };
+    Refusal::new(code_of(oddity), error, detail)
 }
 
+/// "Limit exceeded", "Malformed json": the stable code as people write it.
 fn sentence(oddity: &Oddity) -> String {
-    oddity.code().replace('_', " ")
+    let mut words = oddity.code().replace('_', " ");
+    if let Some(first) = words.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    words
 }
 
 fn code_of(oddity: &Oddity) -> Code {
