@@ -83,7 +83,11 @@ async fn with_body(
     ctx.body.permit = Some(permit);
     let buffered = match read {
         Ok(buffered) => buffered,
-        Err(fault) => return refuse(session, ctx, Box::new(fault.into())).await,
+        Err(fault) => {
+            // Where the next request would begin is not known, whatever Pingora makes of a body that broke off.
+            session.set_keepalive(None);
+            return refuse(session, ctx, Box::new(fault.into())).await;
+        }
     };
     let began = Instant::now();
     let judged = judge_body(session, snapshot, ctx, &buffered).await;

@@ -35,6 +35,9 @@ pub(crate) async fn answer(session: &mut Session, error: &Error, ctx: &mut Conte
         }
         ctx.decided.refusal = Some(Box::new(refusal));
     }
+    if *error.esource() == ErrorSource::Downstream {
+        session.set_keepalive(None);
+    }
     let begun = session.response_written().is_some_and(|written| !written.status.is_informational());
     let Some(refusal) = ctx.decided.refusal.take() else {
         return nobody;

@@ -3,7 +3,7 @@
 //! Fields that concern one connection only end here (RFC 9110 section 7.6.1): the standard ones, and those that the
 //! upstream's `Connection` nominates. Framing stays Pingora's. A 101 keeps its handshake fields.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, LOCATION, PROXY_AUTHENTICATE, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, PROXY_AUTHENTICATE, UPGRADE};
 use http::{HeaderMap, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
@@ -54,7 +54,7 @@ pub(crate) async fn redirect(session: &mut Session, redirect: &Redirect, request
         session.set_keepalive(None);
     }
     let mut header = ResponseHeader::build(redirect.status, Some(4))?;
-    header.insert_header(LOCATION, &*redirect.to)?;
+    header.insert_header("Location", &*redirect.to)?;
     header.insert_header(CONTENT_LENGTH, 0)?;
     header.insert_header(X_REQUEST_ID, request_id)?;
     session.write_response_header(Box::new(header), true).await

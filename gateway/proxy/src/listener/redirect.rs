@@ -3,7 +3,7 @@
 //! It never looks at routes, so that nothing of the site shows on the plain port. The body is not read; the connection is
 //! closed.
 
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HOST, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HOST};
 use pingora::apps::ReusedHttpStream;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
@@ -36,7 +36,7 @@ pub(super) async fn answer(mut session: ServerSession, port: u16) -> Option<Reus
 
 fn response(place: &[u8]) -> Option<ResponseHeader> {
     let mut header = ResponseHeader::build(308, Some(3)).ok()?;
-    header.insert_header(LOCATION, place).ok()?;
+    header.insert_header("Location", place).ok()?;
     header.insert_header(CONTENT_LENGTH, 0).ok()?;
     header.insert_header(CACHE_CONTROL, "no-store").ok()?;
     Some(header)
