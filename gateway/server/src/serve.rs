@@ -142,7 +142,8 @@ impl Assembly {
             }
             drop(pid_file);
         });
-        let in_flight = move || connections.open() as u64;
+        let open = Arc::clone(&connections);
+        let in_flight = move || open.open() as u64;
         drain::follow(server.watch_execution_phase(), shared.lifecycle.clone(), in_flight, last_things.clone())
             .context("cannot start the drain thread")?;
         let signals = EndSignals {
@@ -151,6 +152,9 @@ impl Assembly {
         };
         control::start(control::Plan { assembly: self, order, addresses, last_things: last_things.clone() })?;
         server.run(RunArgs { shutdown_signal: Box::new(signals) });
+        if connections.open() > 0 {
+            log::warn!(target: "rampart", "stopped with {} connections open", connections.open());
+        }
         last_things.run();
         Ok(Outcome::Good)
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::running::run;
 
-const CONFIG: &str = r#"version = 1
+pub(crate) const CONFIG: &str = r#"version = 1
 [listener.main]
 address = "127.0.0.1:0"
 [upstream.agents]
@@ -22,7 +22,7 @@ to = "off"
 path = "store.db"
 "#;
 
-const RULES: &str = r#"version = 1
+pub(crate) const RULES: &str = r#"version = 1
 
 [profile.default]
 
@@ -45,7 +45,7 @@ block = ["forbidden"]
 pass = ["allowed"]
 "#;
 
-fn place(config: &str, rules: &str) -> tempfile::TempDir {
+pub(crate) fn place(config: &str, rules: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir(directory.path().join("rules")).unwrap();
     fs::write(directory.path().join("config.toml"), config).unwrap();

@@ -42,7 +42,13 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(directory: &Path, arguments: &[&str]) -> Self {
-        let mut child = command(directory, arguments).stdout(Stdio::piped()).spawn().unwrap();
+        Self::start_with(directory, arguments, &[])
+    }
+
+    pub(crate) fn start_with(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = command(directory, arguments);
+        command.envs(environment.iter().copied());
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let output = Arc::new((Mutex::new(String::new()), Condvar::new()));
         let (shared, stdout) = (Arc::clone(&output), child.stdout.take().unwrap());
         std::thread::spawn(move || {
