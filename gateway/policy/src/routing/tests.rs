@@ -2,6 +2,8 @@
 
 mod oracle;
 
+use std::collections::BTreeMap;
+
 use rampart_message::{Headers, PathPolicy};
 use rampart_settings::{Place, Report};
 
@@ -15,8 +17,8 @@ fn matcher(text: &str) -> Matcher {
         path: words.next().unwrap().to_owned(),
         host: RawNames::default(),
         methods: Vec::new(),
-        headers: Default::default(),
-        query: Default::default(),
+        headers: BTreeMap::new(),
+        query: BTreeMap::new(),
     };
     let mut hosts = Vec::new();
     for word in words {
@@ -75,14 +77,14 @@ fn check(routes: &[&str], expect: &[(&str, &str)]) {
     assert_eq!(ties(&matchers), [], "{routes:?}");
     // The order of the routes must not matter.
     let reversed = Router::new(matchers.iter().rev().cloned().collect());
-    let router = Router::new(matchers);
+    let forward = Router::new(matchers);
     for (request, route) in expect {
         let expected = match route.strip_prefix("405 ") {
             Some(allow) => Choice::Methods(allow.to_owned()),
             None if *route == "404" => Choice::Nothing,
             None => Choice::Route(routes.iter().position(|text| text == route).expect("a route of the table")),
         };
-        assert_eq!(choose(&router, request), expected, "{request}");
+        assert_eq!(choose(&forward, request), expected, "{request}");
         let mirrored = match expected {
             Choice::Route(index) => Choice::Route(routes.len() - 1 - index),
             other => other,
@@ -268,12 +270,12 @@ fn host_names() {
 #[test]
 fn a_search_visits_no_node_twice() {
     // Without the trie's bound on visits this pattern set takes 2^30 steps for such a path.
-    let mut routes = Vec::new();
+    let mut texts = Vec::new();
     for depth in 1..=30 {
-        routes.push(format!("/a{}", "/*".repeat(depth)));
-        routes.push(format!("/{}{}", "*/".repeat(depth), "a"));
+        texts.push(format!("/a{}", "/*".repeat(depth)));
+        texts.push(format!("/{}{}", "*/".repeat(depth), "a"));
     }
-    let router = Router::new(routes.iter().map(|text| matcher(text)).collect());
+    let router = Router::new(texts.iter().map(|text| matcher(text)).collect());
     let request = format!("GET h/a{}", "/a".repeat(30));
     let begun = std::time::Instant::now();
     assert_eq!(choose(&router, &request), Choice::Route(58));

@@ -125,7 +125,7 @@ fn routes() {
 #[test]
 fn changes_on_the_way() {
     let given = |keys: &str, expect: &[&str]| {
-        route(&format!("match = {{ path = \"/a/**\" }}\nupstream = \"agents\"\n{keys}"), expect)
+        route(&format!("match = {{ path = \"/a/**\" }}\nupstream = \"agents\"\n{keys}"), expect);
     };
     given("strip_prefix = \"/a/\"\nrewrite = { add_prefix = \"/v2\" }", &[]);
     given(

@@ -13,7 +13,7 @@ impl Folder {
     fn new() -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
         folder.write("config.toml", CONFIG);
-        folder.write("rules/base.toml", &format!("version = 1\n{PROFILE}"));
+        folder.write("rules/base.toml", format!("version = 1\n{PROFILE}"));
         folder
     }
 
@@ -25,10 +25,6 @@ impl Folder {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
-    }
-
-    fn route(&self, name: &str) -> String {
-        format!("version = 1\n[[route]]\nname = \"{name}\"\nmatch = {{ path = \"/{name}\" }}\nupstream = \"agents\"")
     }
 
     fn load(&self) -> (Vec<String>, Option<Snapshot>) {
@@ -51,11 +47,15 @@ impl Folder {
     }
 }
 
+fn route(name: &str) -> String {
+    format!("version = 1\n[[route]]\nname = \"{name}\"\nmatch = {{ path = \"/{name}\" }}\nupstream = \"agents\"")
+}
+
 #[test]
 fn every_rules_file_below_is_read_and_nothing_else() {
     let folder = Folder::new();
-    folder.write("rules/a.toml", folder.route("a"));
-    folder.write("rules/deep/er/b.toml", folder.route("b"));
+    folder.write("rules/a.toml", route("a"));
+    folder.write("rules/deep/er/b.toml", route("b"));
     for name in [
         ".hidden.toml",
         "#a.toml#",
@@ -79,14 +79,14 @@ fn links_are_followed_below_the_directory_only() {
 
     let folder = Folder::new();
     // A ConfigMap of Kubernetes: the files are links through a link to a hidden folder.
-    folder.write("rules/..2026_11_20/a.toml", folder.route("a"));
+    folder.write("rules/..2026_11_20/a.toml", route("a"));
     symlink("..2026_11_20", folder.path("rules/..data")).unwrap();
     symlink("..data/a.toml", folder.path("rules/a.toml")).unwrap();
     // A circle ends.
     symlink(".", folder.path("rules/circle")).unwrap();
     assert_eq!(folder.names(), ["a"]);
 
-    folder.write("outside/b.toml", folder.route("b"));
+    folder.write("outside/b.toml", route("b"));
     symlink("../outside/b.toml", folder.path("rules/b.toml")).unwrap();
     symlink("../outside", folder.path("rules/c")).unwrap();
     symlink("nowhere.toml", folder.path("rules/d.toml")).unwrap();
@@ -115,8 +115,8 @@ fn a_file_that_is_too_large_is_refused() {
     let folder = Folder::new();
     let most = usize::try_from(MAX_FILE.bytes()).unwrap();
     let padded = |bytes: usize| {
-        let route = folder.route("a");
-        format!("{route}\n#{}", " ".repeat(bytes - route.len() - 2))
+        let text = route("a");
+        format!("{text}\n#{}", " ".repeat(bytes - text.len() - 2))
     };
     folder.write("rules/a.toml", padded(most));
     assert_eq!(folder.names(), ["a"]);
@@ -138,25 +138,25 @@ fn all_files_are_judged_even_where_the_configuration_is_broken() {
 #[test]
 fn the_digest_names_the_state() {
     let folder = Folder::new();
-    folder.write("rules/a.toml", folder.route("a"));
+    folder.write("rules/a.toml", route("a"));
     let digest = || folder.load().1.unwrap().digest;
     let first = digest();
     assert_eq!(first.len(), 12);
     assert_eq!(digest(), first);
-    folder.write("rules/a.toml", folder.route("b"));
+    folder.write("rules/a.toml", route("b"));
     let second = digest();
     assert_ne!(second, first);
     folder.write("rules/c.toml", "version = 1");
     assert_ne!(digest(), second);
     fs::remove_file(folder.path("rules/c.toml")).unwrap();
-    folder.write("rules/a.toml", folder.route("a"));
+    folder.write("rules/a.toml", route("a"));
     assert_eq!(digest(), first);
 }
 
 #[test]
 fn certificates_are_checked_and_watched() {
     let folder = Folder::new();
-    folder.write("rules/a.toml", folder.route("a"));
+    folder.write("rules/a.toml", route("a"));
     let make = |name: &str| {
         let pair = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
         (pair.cert.pem(), pair.signing_key.serialize_pem())
@@ -215,7 +215,7 @@ fn certificates_are_checked_and_watched() {
 #[test]
 fn paths_are_relative_to_the_configuration() {
     let folder = Folder::new();
-    folder.write("rules/a.toml", folder.route("a"));
+    folder.write("rules/a.toml", route("a"));
     folder.write("token", "s3cr3t\n");
     folder.write(
         "config.toml",

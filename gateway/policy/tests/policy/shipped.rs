@@ -92,7 +92,9 @@ fn every_key_of_the_schemas_is_described() {
             match inner {
                 serde_json::Value::Object(_) => undescribed(inner, &format!("{path}/{key}"), found),
                 serde_json::Value::Array(items) => {
-                    items.iter().for_each(|item| undescribed(item, &format!("{path}/{key}"), found));
+                    for item in items {
+                        undescribed(item, &format!("{path}/{key}"), found);
+                    }
                 }
                 _ => {}
             }

@@ -1,5 +1,7 @@
 //! The order of ARCHITECTURE.md written down a second time, slowly: every route is looked at, nothing is indexed.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::{Choice, Router, choose, matcher};
@@ -26,14 +28,14 @@ impl Rule {
     fn text(&self) -> String {
         let mut text = self.path.clone();
         if !self.host.is_empty() {
-            text += &format!(" host={}", self.host);
+            let _ = write!(text, " host={}", self.host);
         }
         if !self.methods.is_empty() {
-            text += &format!(" {}", self.methods.join(","));
+            let _ = write!(text, " {}", self.methods.join(","));
         }
         for (kind, value) in [("header", self.header), ("query", self.query)] {
             if let Some(value) = value {
-                text += &format!(" {kind}:x={value}");
+                let _ = write!(text, " {kind}:x={value}");
             }
         }
         text
@@ -78,10 +80,9 @@ impl Rule {
 
 fn segments_fit(pattern: &[&str], path: &[&str]) -> bool {
     match (pattern.split_first(), path.split_first()) {
-        (Some((&"**", _)), _) => true,
+        (Some((&"**", _)), _) | (None, None) => true,
         (Some((&"*", pattern)), Some((segment, path))) => !segment.is_empty() && segments_fit(pattern, path),
         (Some((literal, pattern)), Some((segment, path))) => literal == segment && segments_fit(pattern, path),
-        (None, None) => true,
         _ => false,
     }
 }
@@ -92,22 +93,26 @@ fn expected(rules: &[Rule], ask: &Ask) -> Choice {
     let Some(best) = fitting.iter().map(place).max() else { return Choice::Nothing };
     let of_the_place: Vec<usize> = fitting.into_iter().filter(|index| place(index) == best).collect();
     let taking = of_the_place.iter().copied().filter(|index| rules[*index].takes(ask.method));
-    match taking.max_by_key(|index| (rules[*index].narrowness(), std::cmp::Reverse(*index))) {
-        Some(index) => Choice::Route(index),
-        None => {
+    let taken = taking.max_by_key(|index| (rules[*index].narrowness(), std::cmp::Reverse(*index)));
+    taken.map_or_else(
+        || {
             let order = ["GET", "HEAD", "POST", "DELETE", "PURGE"];
-            let allowed =
-                order.into_iter().filter(|method| of_the_place.iter().any(|index| rules[*index].takes(method)));
+            let allowed = order.into_iter().filter(|name| of_the_place.iter().any(|index| rules[*index].takes(name)));
             Choice::Methods(allowed.collect::<Vec<_>>().join(", "))
-        }
-    }
+        },
+        Choice::Route,
+    )
+}
+
+fn joined(segments: &[&str]) -> String {
+    segments.iter().flat_map(|segment| ["/", segment]).collect()
 }
 
 fn a_rule() -> impl Strategy<Value = Rule> {
     let segment = prop_oneof![3 => Just("a"), 3 => Just("b"), 2 => Just("*"), 1 => Just("ab")];
     let path = (prop::collection::vec(segment, 0..4), prop_oneof![Just(""), Just("/**"), Just("/")]).prop_map(
         |(segments, end)| {
-            let path: String = segments.iter().map(|segment| format!("/{segment}")).collect();
+            let path = joined(&segments);
             if path.is_empty() && end.is_empty() { "/".to_owned() } else { path + end }
         },
     );
@@ -125,8 +130,7 @@ fn a_rule() -> impl Strategy<Value = Rule> {
 
 fn an_ask() -> impl Strategy<Value = Ask> {
     let segment = prop_oneof![3 => Just("a"), 3 => Just("b"), 1 => Just("ab"), 1 => Just("c"), 1 => Just("")];
-    let path = prop::collection::vec(segment, 1..6)
-        .prop_map(|segments| segments.iter().map(|segment| format!("/{segment}")).collect::<String>());
+    let path = prop::collection::vec(segment, 1..6).prop_map(|segments| joined(&segments));
     let host = prop_oneof![Just(""), Just("a.x"), Just("b.x"), Just("c.a.x"), Just("d.c.a.x"), Just("x"), Just("y")];
     let method = prop_oneof![Just("GET"), Just("HEAD"), Just("POST"), Just("DELETE"), Just("PURGE"), Just("PUT")];
     let value = || prop_oneof![2 => Just(None), 1 => Just(Some("1")), 1 => Just(Some("2"))];
