@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use rampart_inspection::{Findings, Oddity, Outcome, Profile};
-use rampart_message::{Body, Head, Message, NormalisedPath, ProblemClass, ProblemCode, Target};
+use rampart_message::{Body, Head, Message, NormalisedPath, ProblemCode, Target};
 use rampart_policy::Route;
 use rampart_record::Verdict;
 
@@ -64,17 +64,14 @@ pub fn judge(
     body: Seen<'_>,
     workspace: &mut Workspace,
 ) -> Judgement {
-    let (Seen::Whole(bytes) | Seen::Prefix(bytes)) = body;
-    let opened = (!bytes.is_empty()).then(|| Body::open(&head.headers, bytes, &route.limits));
+    let opened = match body {
+        Seen::Whole([]) | Seen::Prefix([]) => None,
+        Seen::Whole(bytes) => Some(Body::open(&head.headers, bytes, &route.limits)),
+        Seen::Prefix(bytes) => Some(Body::open_prefix(&head.headers, bytes, &route.limits)),
+    };
     let mut message = Message::with_path(head, Some(target), Some(path), &route.limits, &mut workspace.message);
     if let Some(opened) = &opened {
         message.parse_body(opened, &route.limits);
-    }
-    if matches!(body, Seen::Prefix(_)) {
-        // Where a document was cut it is not well-formed, which says nothing about the document.
-        message
-            .problems
-            .retain(|problem| !matches!(problem.code.class(), ProblemClass::Malformed | ProblemClass::Encoding));
     }
     let findings = route.profile.inspect(&route.exclusions, &message, &mut workspace.inspection);
     message.recycle(&mut workspace.message);
