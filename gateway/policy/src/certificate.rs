@@ -13,11 +13,9 @@ use rustls::sign::CertifiedKey;
 
 use crate::files;
 
-/// The bytes of a certificate and its key, for the snapshot's digest.
-pub(crate) type Pair = (Vec<u8>, Vec<u8>);
-
-/// Reads both files and reports what is wrong with them. `name` is the name that the certificate is for, if it is known.
-pub(crate) fn check(cert_file: &Path, key_file: &Path, name: Option<&str>, place: &Place<'_>) -> Option<Pair> {
+/// Reads both files and reports what is wrong with them; the chain as it was read. `name` is the name that the
+/// certificate is for, if it is known.
+pub(crate) fn check(cert_file: &Path, key_file: &Path, name: Option<&str>, place: &Place<'_>) -> Option<Vec<u8>> {
     let chain = read(cert_file, &place.key("cert_file"));
     let key = read(key_file, &place.key("key_file"));
     let (chain, key) = (chain?, key?);
@@ -39,7 +37,20 @@ pub(crate) fn check(cert_file: &Path, key_file: &Path, name: Option<&str>, place
     if let Some(name) = name {
         check_name(&leaf, name, place);
     }
-    Some((chain, key))
+    Some(chain)
+}
+
+/// Reads a file of authorities and reports what is wrong with it.
+pub(crate) fn check_authorities(ca_file: &Path, place: &Place<'_>) -> Option<Vec<u8>> {
+    let bytes = read(ca_file, place)?;
+    let mut anchors = rustls::RootCertStore::empty();
+    for (index, certificate) in parse_chain(&bytes, place)?.into_iter().enumerate() {
+        if let Err(error) = anchors.add(certificate) {
+            place.error(format!("certificate {} of the file cannot be an authority: {error}", index + 1));
+            return None;
+        }
+    }
+    Some(bytes)
 }
 
 fn read(path: &Path, place: &Place<'_>) -> Option<Vec<u8>> {

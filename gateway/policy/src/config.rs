@@ -11,7 +11,7 @@ use rampart_identity::TrustedProxies;
 use rampart_record::RecordConfig;
 use rampart_secrets::Secret;
 
-pub(crate) use compile::{Checks, Compiled, check_name, compile};
+pub(crate) use compile::{Attached, Checks, check_name, compile};
 
 /// What operators set.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@
 
 mod rules;
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use rampart_settings::{Diagnostic, Document, Place, Report, Severity, Source, ch
 use rampart_upstream::{RawUpstream, Upstream};
 use sha2::{Digest, Sha256};
 
-use crate::config::{self, Checks};
+use crate::config::{self, Attached, Checks};
 use crate::environment::Environment;
 use crate::files::{self, File};
 use crate::raw_config::RawConfig;
@@ -137,23 +138,25 @@ impl Sources<'_> {
             folder: &self.folder,
             environment: &self.options.environment,
             secrets: self.options.secrets,
+            attached: RefCell::default(),
         };
-        let config::Compiled { config, certificates } = config::compile(&checks, self.rules.clone(), &place);
+        let config = config::compile(&checks, self.rules.clone(), &place);
         let upstreams = upstreams(&checks, &place);
         let compiled = rules::compile(&self.files, &upstreams, report);
         if !report.is_ok() {
             return None;
         }
         compiled.compare(&config, &upstreams, &place);
-        let tls = config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
-        let pairs = tls.flat_map(|tls| &tls.certificates);
-        self.watched.extend(pairs.flat_map(|pair| [pair.cert_file.clone(), pair.key_file.clone()]));
-        let digest = self.digest(&certificates);
+        let Attached { files, public } = checks.attached.take();
+        self.watched.extend(files);
+        self.watched.sort_unstable();
+        self.watched.dedup();
+        let digest = self.digest(&public);
         Some(compiled.into_snapshot(digest, config, upstreams, self.watched))
     }
 
     /// Twelve hex digits that name the state: of the files, the certificates and the overrides. No secret enters it.
-    fn digest(&self, certificates: &[u8]) -> String {
+    fn digest(&self, attached: &[u8]) -> String {
         let mut digest = Sha256::new();
         let mut add = |part: &[u8]| {
             digest.update((part.len() as u64).to_be_bytes());
@@ -162,7 +165,7 @@ impl Sources<'_> {
         for source in self.document.source().into_iter().chain(&self.files) {
             add(source.text.as_bytes());
         }
-        add(certificates);
+        add(attached);
         let prefix = rampart_settings::ENVIRONMENT_PREFIX;
         for (name, value) in self.options.environment.iter().filter(|(name, _)| name.starts_with(prefix)) {
             add(name.as_bytes());
@@ -184,23 +187,14 @@ fn upstreams(checks: &Checks<'_>, place: &Place<'_>) -> Vec<Upstream> {
     for name in names {
         let place = tables.key(name);
         config::check_name("upstream", name, &place);
-        let compiled = checks
-            .checked
-            .read::<RawUpstream>(&place)
-            .map(|raw| rebase(raw, checks.folder))
-            .and_then(|raw| Upstream::compile(name, &raw, &place));
+        let compiled = checks.checked.read::<RawUpstream>(&place).and_then(|mut raw| {
+            checks.authorities(&mut raw, &place);
+            Upstream::compile(name, &raw, &place)
+        });
         match compiled {
             Some(upstream) => upstreams.push(upstream),
             None => place.report().excuse(name),
         }
     }
     upstreams
-}
-
-/// The file of authorities is relative to the folder of the configuration, like every path.
-fn rebase(mut raw: RawUpstream, folder: &Path) -> RawUpstream {
-    if let Some(ca_file) = raw.tls.as_mut().and_then(|tls| tls.ca_file.as_mut()) {
-        *ca_file = folder.join(&*ca_file);
-    }
-    raw
 }

@@ -1,5 +1,6 @@
 //! From what operators wrote to a [`Config`].
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use rampart_identity::TrustedProxies;
 use rampart_record::{RawLog, RawStorage, RecordConfig};
 use rampart_secrets::{Resolver, Secret, SecretRef};
 use rampart_settings::{Checked, Duration, Place, Size};
+use rampart_upstream::RawUpstream;
 
 use super::{Admin, CertificateFiles, Config, Http2, Listener, ListenerTls, Process};
 use crate::certificate;
@@ -30,27 +32,47 @@ pub(crate) struct Checks<'c> {
     pub(crate) folder: &'c Path,
     pub(crate) environment: &'c Environment,
     pub(crate) secrets: Secrets,
+    /// Other files that the configuration names.
+    pub(crate) attached: RefCell<Attached>,
 }
 
-/// What came of it.
-pub(crate) struct Compiled {
-    /// To be used only if nothing was reported as an error.
-    pub(crate) config: Config,
-    /// Bytes of the certificates, for the digest.
-    pub(crate) certificates: Vec<u8>,
+/// Files beside the configuration whose change asks for a reload.
+#[derive(Debug, Default)]
+pub(crate) struct Attached {
+    pub(crate) files: Vec<PathBuf>,
+    /// What of their content belongs to the digest: certificates, never keys or other secrets.
+    pub(crate) public: Vec<u8>,
 }
 
-/// Compiles every section that fits the schema; what is wrong is reported.
-pub(crate) fn compile(checks: &Checks<'_>, rules: PathBuf, place: &Place<'_>) -> Compiled {
+impl Checks<'_> {
+    fn attach(&self, file: PathBuf, public: &[u8]) {
+        let mut attached = self.attached.borrow_mut();
+        attached.files.push(file);
+        attached.public.extend((public.len() as u64).to_be_bytes());
+        attached.public.extend(public);
+    }
+
+    /// An upstream's file of authorities: relative to the folder of the configuration, like every path, and checked.
+    pub(crate) fn authorities(&self, upstream: &mut RawUpstream, place: &Place<'_>) {
+        if let Some(ca_file) = upstream.tls.as_mut().and_then(|tls| tls.ca_file.as_mut()) {
+            *ca_file = self.folder.join(&*ca_file);
+            let bytes = certificate::check_authorities(ca_file, &place.key("tls").key("ca_file"));
+            self.attach(ca_file.clone(), &bytes.unwrap_or_default());
+        }
+    }
+}
+
+/// Compiles every section that fits the schema; what is wrong is reported. The result is to be used only if nothing was
+/// reported as an error.
+pub(crate) fn compile(checks: &Checks<'_>, rules: PathBuf, place: &Place<'_>) -> Config {
     let read = Sections { checks, place };
     let raw: RawProcess = read.section("process").unwrap_or_default();
     let process_place = place.key("process");
-    let mut certificates = Vec::new();
-    let listeners = read.listeners(&mut certificates);
+    let listeners = read.listeners();
     let admin = read.section::<RawAdmin>("admin").and_then(|raw| read.admin(&raw));
     let probe = read.section::<RawProbe>("probe").and_then(|raw| address(&raw.address, &place.key("probe")));
     refuse_shared_addresses(&listeners, admin.as_ref(), probe, place);
-    let config = Config {
+    Config {
         rules,
         trusted_proxies: TrustedProxies::compile(&raw.trusted_proxies, &process_place.key("trusted_proxies")),
         process: process(raw, checks.folder, &process_place),
@@ -63,8 +85,7 @@ pub(crate) fn compile(checks: &Checks<'_>, rules: PathBuf, place: &Place<'_>) ->
             place,
             checks.folder,
         ),
-    };
-    Compiled { config, certificates }
+    }
 }
 
 struct Sections<'c, 'p> {
@@ -77,7 +98,7 @@ impl Sections<'_, '_> {
         self.checks.checked.read(&self.place.key(name))
     }
 
-    fn listeners(&self, certificates: &mut Vec<u8>) -> Vec<Listener> {
+    fn listeners(&self) -> Vec<Listener> {
         let tables = self.place.key("listener");
         let names = tables.keys();
         if names.is_empty() {
@@ -88,13 +109,13 @@ impl Sections<'_, '_> {
             let place = tables.key(name);
             check_name("listener", name, &place);
             if let Some(raw) = self.checks.checked.read::<RawListener>(&place) {
-                listeners.extend(self.listener(name, &raw, &place, certificates));
+                listeners.extend(self.listener(name, &raw, &place));
             }
         }
         listeners
     }
 
-    fn listener(&self, name: &str, raw: &RawListener, place: &Place<'_>, bytes: &mut Vec<u8>) -> Option<Listener> {
+    fn listener(&self, name: &str, raw: &RawListener, place: &Place<'_>) -> Option<Listener> {
         let redirect_to_https = match raw.redirect_to_https {
             RawHttpsPort::Switch(false) => None,
             RawHttpsPort::Switch(true) => Some(443),
@@ -103,7 +124,7 @@ impl Sections<'_, '_> {
         if redirect_to_https.is_some() && raw.tls.is_some() {
             place.key("redirect_to_https").error("this listener is https already");
         }
-        let tls = raw.tls.as_ref().map(|tls| self.tls(tls, &place.key("tls"), bytes));
+        let tls = raw.tls.as_ref().map(|tls| self.tls(tls, &place.key("tls")));
         let deadline = |key: &str, given: Duration| deadline(given, &place.key(key));
         Some(Listener {
             name: Arc::from(name),
@@ -121,14 +142,14 @@ impl Sections<'_, '_> {
         })
     }
 
-    fn tls(&self, raw: &RawListenerTls, place: &Place<'_>, bytes: &mut Vec<u8>) -> ListenerTls {
+    fn tls(&self, raw: &RawListenerTls, place: &Place<'_>) -> ListenerTls {
         let mut certificates = Vec::with_capacity(1 + raw.sni.len());
         let mut add = |server_name: Option<String>, cert_file: &Path, key_file: &Path, place: &Place<'_>| {
             let cert_file = self.checks.folder.join(cert_file);
             let key_file = self.checks.folder.join(key_file);
-            if let Some((chain, _)) = certificate::check(&cert_file, &key_file, server_name.as_deref(), place) {
-                bytes.extend(chain);
-            }
+            let chain = certificate::check(&cert_file, &key_file, server_name.as_deref(), place);
+            self.checks.attach(cert_file.clone(), &chain.unwrap_or_default());
+            self.checks.attach(key_file.clone(), b"");
             certificates.push(CertificateFiles { server_name, cert_file, key_file });
         };
         add(None, &raw.cert_file, &raw.key_file, place);
@@ -158,6 +179,9 @@ impl Sections<'_, '_> {
     }
 
     fn secret(&self, reference: &SecretRef, place: &Place<'_>) -> Option<Arc<Secret>> {
+        if reference.provider() == "file" {
+            self.checks.attach(secret_file(reference.rest(), self.checks.folder), b"");
+        }
         let environment = |name: &str| self.checks.environment.get(name).map(str::to_owned);
         match Resolver::new(&environment, self.checks.folder).resolve(reference) {
             Ok(resolved) => {
@@ -175,6 +199,14 @@ impl Sections<'_, '_> {
                 None
             }
         }
+    }
+}
+
+/// The file of `secret://file/REST`: absolute, but for `./`, as [`Resolver`] takes it.
+fn secret_file(rest: &str, folder: &Path) -> PathBuf {
+    match rest.strip_prefix("./") {
+        Some(relative) => folder.join(relative),
+        None => Path::new("/").join(rest.trim_start_matches('/')),
     }
 }
 

@@ -213,6 +213,29 @@ fn certificates_are_checked_and_watched() {
 }
 
 #[test]
+fn authorities_are_checked_and_part_of_the_state() {
+    let folder = Folder::new();
+    folder.write("rules/a.toml", route("a"));
+    folder.write(
+        "config.toml",
+        format!("{}\n[upstream.agents.tls]\nca_file = \"ca.pem\"", CONFIG.replace("http:", "https:")),
+    );
+    let said = |folder: &Folder| folder.load().0;
+    assert!(said(&folder)[0].starts_with("config.toml:8:11 upstream.agents.tls.ca_file: ca.pem cannot be read"));
+    folder.write("ca.pem", "nothing");
+    assert!(said(&folder)[0].contains("the file holds no certificate"), "{:?}", said(&folder));
+    let digest = || {
+        let made = rcgen::generate_simple_self_signed(vec!["ca".to_owned()]).unwrap();
+        folder.write("ca.pem", made.cert.pem());
+        let (said, snapshot) = folder.load();
+        let snapshot = snapshot.unwrap_or_else(|| panic!("{said:?}"));
+        assert!(snapshot.watched.contains(&folder.path("ca.pem")));
+        snapshot.digest
+    };
+    assert_ne!(digest(), digest(), "another authority is another state");
+}
+
+#[test]
 fn paths_are_relative_to_the_configuration() {
     let folder = Folder::new();
     folder.write("rules/a.toml", route("a"));
@@ -225,4 +248,11 @@ fn paths_are_relative_to_the_configuration() {
     let config = snapshot.unwrap_or_else(|| panic!("{said:?}")).config;
     assert_eq!(config.process.pid_file.as_deref(), Some(Path::new(&folder.path("run/pid"))));
     assert!(config.admin.unwrap().token.unwrap().matches(b"s3cr3t"));
+    let before = folder.load().1.unwrap();
+    assert!(before.watched.contains(&folder.path("./token")), "{:?}", before.watched);
+    folder.write("token", "n3w");
+    let after = folder.load().1.unwrap();
+    assert_eq!(after.digest, before.digest, "the digest tells nothing about secrets");
+    assert!(!after.is_same_as(&before));
+    assert!(after.is_same_as(&folder.load().1.unwrap()));
 }
