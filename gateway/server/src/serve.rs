@@ -12,7 +12,7 @@
 
 mod addresses;
 mod control;
-mod files;
+mod pid_file;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,31 +116,28 @@ impl Assembly {
         Ok(Self { shared: Arc::new(shared), started_with, certificates, budget, proxy_metrics })
     }
 
-    /// Pingora's server with the listening sockets of a process that hands over, if there is one.
+    /// Pingora's server, before it has any socket.
     fn server(&self, takes_over: bool) -> anyhow::Result<Server> {
         let process = &self.started_with.process;
         if takes_over && process.upgrade_socket.is_none() {
             anyhow::bail!("--upgrade needs [process] upgrade_socket in the configuration, the same in both processes");
         }
         let conf = server_conf(&self.started_with);
-        let mut server = Server::new_with_opt_and_conf(Opt { upgrade: takes_over, ..Opt::default() }, conf);
-        if takes_over {
-            log::info!(target: "rampart", "waiting for the running process to hand its listening sockets over");
-        }
-        server.bootstrap();
-        Ok(server)
+        Ok(Server::new_with_opt_and_conf(Opt { upgrade: takes_over, ..Opt::default() }, conf))
     }
 
     fn run(self, mut server: Server, order: Order, addresses: Addresses) -> anyhow::Result<Outcome> {
         let shared = Arc::clone(&self.shared);
         let connections = self.add_listeners(&mut server, &addresses)?;
-        let records = Arc::clone(&shared.records);
-        let pid_file = files::PidFile::write(self.started_with.process.pid_file.as_deref())?;
-        let last_things = LastThings::new(move || {
-            if !records.close(LAST_WORDS) {
-                log::error!(target: "rampart", "some records could not be written before the end");
+        let (records, pid_file) = (Arc::clone(&shared.records), self.started_with.process.pid_file.clone());
+        let last_things = LastThings::new({
+            let pid_file = pid_file.clone();
+            move || {
+                if !records.close(LAST_WORDS) {
+                    log::error!(target: "rampart", "some records could not be written before the end");
+                }
+                pid_file::remove(pid_file.as_deref());
             }
-            drop(pid_file);
         });
         let open = Arc::clone(&connections);
         let in_flight = move || open.open() as u64;
@@ -150,7 +147,19 @@ impl Assembly {
             upgrade_socket: self.started_with.process.upgrade_socket.clone(),
             lifecycle: shared.lifecycle.clone(),
         };
-        control::start(control::Plan { assembly: self, order, addresses, last_things: last_things.clone() })?;
+        let takes_over = order.takes_over;
+        let plan = control::Plan { assembly: self, order, addresses, last_things: last_things.clone() };
+        let control = control::start(plan)?;
+        // From here on nothing may fail when sockets are taken over: the process that had them is on its way out.
+        if takes_over {
+            log::info!(target: "rampart", "waiting for the running process to hand its listening sockets over");
+        }
+        server.bootstrap();
+        match pid_file::write(pid_file.as_deref()) {
+            Err(error) if takes_over => log::error!(target: "rampart", "{error:#}"),
+            written => written?,
+        }
+        control.go();
         server.run(RunArgs { shutdown_signal: Box::new(signals) });
         if connections.open() > 0 {
             log::warn!(target: "rampart", "stopped with {} connections open", connections.open());

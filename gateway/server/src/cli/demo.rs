@@ -1,7 +1,6 @@
 //! `rampart demo`: the gateway with the project's own configuration in front of the demo backend, and lines to try.
 //!
-//! It needs nothing on disk: where the current directory has no config.toml, the one in the binary is used, with its
-//! rules. Each line says what it will show; an integration test runs them all.
+//! It needs nothing on disk: where the current directory has no config.toml and rules/, those in the binary are used. Each line says what it will show; an integration test runs them all.
 
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder};
@@ -84,7 +83,7 @@ async fn ended() -> std::io::Result<()> {
 /// The configuration with the demo's addresses, and the admin token.
 fn sources(arguments: &DemoArguments, backend: SocketAddr) -> anyhow::Result<(Sources, String)> {
     let file = Path::new("config.toml");
-    let mut sources = if file.exists() {
+    let mut sources = if file.exists() && Path::new("rules").is_dir() {
         Sources::of_files(file)
     } else {
         let state = state_directory()?;

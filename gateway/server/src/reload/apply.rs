@@ -72,11 +72,13 @@ impl Reloading {
 
 /// What has to be watched for a snapshot.
 pub(crate) fn targets(sources: &Sources, snapshot: &Snapshot) -> Targets {
+    let Some(config) = sources.file() else {
+        // What is in the binary does not change.
+        return Targets::default();
+    };
     let (trees, files) = snapshot.watched.iter().cloned().partition(|path| path.is_dir());
     let mut targets = Targets { files, trees };
-    if let Some(file) = sources.file() {
-        targets.files.insert(file.clone());
-    }
+    targets.files.insert(config.clone());
     // A rules directory that is being replaced is no directory for a moment.
     targets.files.remove(&snapshot.config.rules);
     targets.trees.insert(snapshot.config.rules.clone());

@@ -1,6 +1,7 @@
 //! The control thread: everything beside traffic that needs a runtime. It has one of its own, so that a gateway whose
 //! serving threads are busy still answers `/ready`, reloads and stops.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -9,11 +10,12 @@ use anyhow::Context;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::sync::watch::{self, Receiver};
 use tokio::time::{sleep, timeout};
 
 use super::{Addresses, Assembly, Order, addresses, prepare_upstreams};
-use crate::admin::{self, Endpoints, listener};
+use crate::admin::{self, Endpoints, Face, listener};
 use crate::cli::BUILD;
 use crate::process::drain::LastThings;
 use crate::process::lifecycle::Stage;
@@ -29,6 +31,8 @@ use crate::shared::Shared;
 const LISTEN_DEADLINE: Duration = Duration::from_secs(10);
 /// Threads for what blocks: queries of the store, name resolution.
 const BLOCKING_THREADS_MAX: usize = 8;
+/// Pause before an admin listener that could not be taken over is tried again.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What the thread works with.
@@ -39,30 +43,54 @@ pub(super) struct Plan {
     pub(super) last_things: LastThings,
 }
 
-/// Starts the thread; returns when the upstreams are ready and the admin listener is bound.
+/// The running thread, which waits for the listening sockets.
+pub(super) struct Control {
+    go: oneshot::Sender<()>,
+}
+
+impl Control {
+    /// The process has its listening sockets, or is about to bind them: come up.
+    pub(super) fn go(self) {
+        let _ = self.go.send(());
+    }
+}
+
+/// Starts the thread; returns when the upstreams are ready, files are watched and, unless another process still listens
+/// there, the admin listener is bound.
 ///
 /// # Errors
 /// When anything of that fails.
-pub(super) fn start(plan: Plan) -> anyhow::Result<()> {
+pub(super) fn start(plan: Plan) -> anyhow::Result<Control> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(1).max_blocking_threads(BLOCKING_THREADS_MAX).thread_name("control").enable_all();
     let runtime = builder.build().context("cannot start the control runtime")?;
-    runtime.block_on(prepare(plan, runtime.handle().clone()))?;
+    let (go, gone) = oneshot::channel();
+    runtime.block_on(prepare(plan, runtime.handle().clone(), gone))?;
     let forever = move || runtime.block_on(std::future::pending::<()>());
     thread::Builder::new().name("control".into()).spawn(forever).context("cannot start the control thread")?;
-    Ok(())
+    Ok(Control { go })
 }
 
-async fn prepare(plan: Plan, runtime: Handle) -> anyhow::Result<()> {
+async fn prepare(plan: Plan, runtime: Handle, go: oneshot::Receiver<()>) -> anyhow::Result<()> {
     let Plan { assembly, order, addresses, last_things } = plan;
     let shared = Arc::clone(&assembly.shared);
     prepare_upstreams(&shared).await;
     let (reload, watch) = start_reloading(assembly, &order, runtime)?;
-    open_admin(&shared, &addresses, &reload, order.takes_over)?;
+    let endpoints = Endpoints { shared: Arc::clone(&shared), reload: reload.clone() };
+    if !order.takes_over {
+        for (address, face) in &addresses.faces {
+            open_face(&endpoints, *address, *face, false)?;
+        }
+    }
     tokio::spawn(resolve::keep_fresh(Arc::clone(&shared.snapshot), Arc::clone(&shared.runtime)));
     tokio::spawn(follow_signals(Arc::clone(&shared), reload));
     tokio::spawn(cut_drain_short(Arc::clone(&shared), last_things));
     tokio::spawn(async move {
+        // Without it the process ends before it has begun.
+        let _ = go.await;
+        if order.takes_over {
+            tokio::spawn(take_over_faces(endpoints, addresses.faces.clone()));
+        }
         come_up(&shared, &addresses).await;
         (order.announce)(&addresses);
         // Once a successor has the sockets, the files are its business.
@@ -92,19 +120,22 @@ fn start_reloading(assembly: Assembly, order: &Order, runtime: Handle) -> anyhow
     Ok((reload, watch))
 }
 
-fn open_admin(
-    shared: &Arc<Shared>,
-    addresses: &Addresses,
-    reload: &worker::Handle,
-    takes_over: bool,
-) -> anyhow::Result<()> {
-    let endpoints = Endpoints { shared: Arc::clone(shared), reload: reload.clone() };
-    for (address, face) in &addresses.faces {
-        let socket = listener::bind(*address, takes_over).with_context(|| format!("cannot listen on {address}"))?;
-        let router = admin::router(*face, &endpoints);
-        tokio::spawn(listener::serve(socket, router, stop_when_handed_over(shared)));
-    }
+fn open_face(endpoints: &Endpoints, address: SocketAddr, face: Face, takes_over: bool) -> anyhow::Result<()> {
+    let socket = listener::bind(address, takes_over).with_context(|| format!("cannot listen on {address}"))?;
+    let router = admin::router(face, endpoints);
+    tokio::spawn(listener::serve(socket, router, stop_when_handed_over(&endpoints.shared)));
     Ok(())
+}
+
+/// Opens the admin listeners beside those of the process that hands over. Traffic is served meanwhile, so a failure is
+/// said and tried again rather than ending the process.
+async fn take_over_faces(endpoints: Endpoints, faces: Vec<(SocketAddr, Face)>) {
+    for (address, face) in faces {
+        while let Err(error) = open_face(&endpoints, address, face, true) {
+            log::error!(target: "rampart", "{error:#}; trying again");
+            sleep(RETRY_EVERY).await;
+        }
+    }
 }
 
 /// Turns true when a successor answers in our place; while draining we go on answering that we drain.
@@ -182,7 +213,7 @@ async fn come_up(shared: &Shared, addresses: &Addresses) {
 fn start_line(shared: &Shared, addresses: &Addresses) -> String {
     let snapshot = shared.snapshot.load();
     let loaded = &snapshot.loaded;
-    let or_off = |address: Option<std::net::SocketAddr>| address.map_or_else(|| "off".to_owned(), |a| a.to_string());
+    let or_off = |address: Option<SocketAddr>| address.map_or_else(|| "off".to_owned(), |a| a.to_string());
     format!(
         "rampart {} serves on {}; admin {}, probes {}; {} routes, {} rules ({} cases hold), {} profiles, {} upstreams; \
          snapshot {}",
