@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rampart_tests::curl::curl;
-use rampart_tests::process::{binary, workspace};
+use rampart_tests::process::{Leashed, binary, workspace};
 use rampart_tests::{Connection, CountingOrigin, Setup, free_address, shape};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -105,8 +105,7 @@ fn the_schemas_are_json_schemas() {
 #[test]
 fn usage_errors_and_missing_files_exit_with_2() {
     let folder = folder(GOOD, &[("routes.toml", ROUTE)]);
-    for arguments in [&["no-such-command"][..], &["check", "--no-such-flag"], &["check", "--config", "not-there.toml"]]
-    {
+    for arguments in [&["no-such-command"][..], &["check", "--no-such-flag"], &["run", "--config", "not-there.toml"]] {
         let output = rampart(folder.path(), arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
         assert!(!output.stderr.is_empty());
@@ -127,26 +126,24 @@ async fn an_address_that_is_taken_refuses_to_start_and_names_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let folder = folder(&GOOD.replace("127.0.0.1:0", &address), &[("routes.toml", ROUTE)]);
-    let mut child = Command::new(binary())
+    let child = Command::new(binary())
         .args(["run", "--config", "config.toml"])
         .current_dir(folder.path())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    let mut child = Leashed(child);
     let started = Instant::now();
     let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
+        if let Some(status) = child.0.try_wait().unwrap() {
             break status;
         }
-        if started.elapsed() > Duration::from_secs(15) {
-            child.kill().unwrap();
-            panic!("it runs although its address is taken");
-        }
+        assert!(started.elapsed() < Duration::from_secs(15), "it runs although its address is taken");
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert_eq!(status.code(), Some(2));
     let mut shown = String::new();
-    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut shown).unwrap();
+    std::io::Read::read_to_string(&mut child.0.stderr.take().unwrap(), &mut shown).unwrap();
     assert!(shown.contains(&address), "{shown}");
 }
 
@@ -181,10 +178,11 @@ async fn the_environment_overrides_any_key() {
 #[test]
 fn help_has_an_example_for_each_command() {
     let folder = folder(GOOD, &[]);
-    for command in ["run", "check", "demo", "audit", "version"] {
-        let output = rampart(folder.path(), &[command, "--help"]);
+    for command in [&["run"][..], &["check"], &["demo"], &["audit", "query"], &["explain"], &["test"], &["version"]] {
+        let output = rampart(folder.path(), &[command, &["--help"]].concat());
         let shown = text(&output.stdout);
-        assert!(shown.contains("Example") && shown.contains(&format!("rampart {command}")), "{command}: {shown}");
+        let example = format!("rampart {}", command.join(" "));
+        assert!(shown.contains("Example") && shown.contains(&example), "{command:?}: {shown}");
     }
     let version = rampart(folder.path(), &["version"]);
     assert!(version.status.success());
@@ -197,7 +195,7 @@ async fn the_demo_shows_what_it_promises() {
     let folder = TempDir::with_prefix("rampart-demo-").unwrap();
     let (listen, admin) = (free_address(), free_address());
     let log = std::fs::File::create(folder.path().join("log")).unwrap();
-    let mut child = Command::new(binary())
+    let child = Command::new(binary())
         .args(["demo", "--listen", &listen.to_string(), "--admin", &admin.to_string()])
         .current_dir(folder.path())
         .stdin(Stdio::null())
@@ -205,6 +203,7 @@ async fn the_demo_shows_what_it_promises() {
         .stderr(log)
         .spawn()
         .unwrap();
+    let mut demo = Leashed(child);
     let read_log = || std::fs::read_to_string(folder.path().join("log")).unwrap();
     let up = rampart_tests::wait::eventually_some("the demo is up", async || {
         let url = format!("http://{admin}/ready");
@@ -227,7 +226,7 @@ async fn the_demo_shows_what_it_promises() {
         "{}",
         text(&injection.body)
     );
-    let traversal = curl(&["--path-as-is", &format!("{base}/uploads/..%2f..%2fetc%2fpasswd")]).await;
+    let traversal = curl(&["--path-as-is", &format!("{base}/api/v1/agents/..%2f..%2fetc%2fpasswd")]).await;
     assert_eq!(traversal.status, 400);
     assert_eq!(post("/api/v1/tasks", &text(&shape::deep_json(11))).await.status, 400);
     let large = folder.path().join("large.json");
@@ -266,14 +265,10 @@ async fn the_demo_shows_what_it_promises() {
     assert!(text(&metrics.body).contains("rampart_requests_total"));
     let shown = read_log();
     assert!(shown.matches("curl").count() >= 6, "lines to paste: {shown}");
-    rampart_tests::process::signal(child.id(), Signal::INT);
+    rampart_tests::process::signal(demo.0.id(), Signal::INT);
     let started = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if started.elapsed() > Duration::from_secs(10) {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            panic!("the demo does not stop");
-        }
+    while demo.0.try_wait().unwrap().is_none() {
+        assert!(started.elapsed() < Duration::from_secs(10), "the demo does not stop");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -50,7 +50,7 @@ impl fmt::Display for StartFailure {
 impl StartFailure {
     pub(crate) fn address_in_use(&self) -> bool {
         let stderr = self.stderr.to_ascii_lowercase();
-        stderr.contains("in use") || stderr.contains("os error 98")
+        stderr.contains("in use") || stderr.contains("os error 98") || stderr.contains("another process listens")
     }
 }
 

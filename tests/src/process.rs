@@ -31,6 +31,16 @@ pub fn own_binary(name: &str) -> PathBuf {
     binary().with_file_name(name)
 }
 
+/// A process that does not outlive its test: dropped, it is killed.
+pub struct Leashed(pub std::process::Child);
+
+impl Drop for Leashed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Sends a signal; a process that is already gone is no failure.
 pub fn signal(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).expect("a process id");
