@@ -38,6 +38,8 @@ pub struct Context {
     pub(crate) client: IpAddr,
     pub(crate) tls: bool,
     pub(crate) trace: bool,
+    /// Protocol version that the client spoke; a subrequest's head does not know it.
+    pub(crate) protocol: &'static str,
     pub(crate) pin: Option<Arc<Snapshot>>,
     /// Digest of the snapshot that decided, once there is something to record.
     pub(crate) digest: Option<Arc<str>>,
@@ -125,6 +127,7 @@ impl Context {
             client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             tls: false,
             trace: false,
+            protocol: "",
             pin: None,
             digest: None,
             route: None,

@@ -13,10 +13,10 @@ use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use rampart_decision::{
-    Admission, BodyPlan, Declared, Denied, Judgement, Refusal, Seen, Workspace, admit, judge, judge_head,
+    Admission, BodyPlan, Code, Declared, Denied, Judgement, Refusal, Seen, Workspace, admit, judge, judge_head,
 };
 use rampart_inspection::{BodyMode, Findings};
-use rampart_message::{Target, path};
+use rampart_message::{Head, Target, path};
 use rampart_policy::{Action, Redirect, Snapshot};
 use rampart_record::Verdict;
 use rampart_upstream::Balance;
@@ -92,7 +92,11 @@ async fn with_body(
     let began = Instant::now();
     let judged = judge_body(session, snapshot, ctx, &buffered).await;
     ctx.decided.took += began.elapsed();
-    if let Some(refusal) = judged.and_then(|judged| note(ctx, judged)) {
+    let refusal = match judged {
+        Some(judged) => note(ctx, judged),
+        None => Some(Box::new(Refusal::new(Code::Internal, "The request could not be judged", "Try again later."))),
+    };
+    if let Some(refusal) = refusal {
         return refuse(session, ctx, refusal).await;
     }
     carry(session, ctx, buffered).await
@@ -150,32 +154,7 @@ fn decide_head(gateway: &Gateway, session: &mut Session, snapshot: &Snapshot, ct
             if let Action::Redirect(redirect) = &admission.route.action {
                 return Next::Redirect(with_query(redirect, admission.target.query));
             }
-            let first = match (admission.body, declared) {
-                (BodyPlan::None | BodyPlan::Stream { .. }, _) | (_, Declared::Unknown | Declared::Nothing) => true,
-                (_, Declared::Length(length)) => waits || length > JUDGE_HEAD_FIRST_BYTES,
-            };
-            let plan = admission.body;
-            let deadline = admission.route.body_deadline.unwrap_or(ctx.arrival.body_deadline);
-            if first {
-                let judged = match plan {
-                    BodyPlan::None => {
-                        let whole = Seen::Whole(&[]);
-                        judge(admission.route, head, admission.target, admission.path, whole, workspace)
-                    }
-                    _ => judge_head(admission.route, head, admission.target, admission.path, workspace),
-                };
-                if let Some(refusal) = note(ctx, judged) {
-                    return Next::Refuse(refusal);
-                }
-            }
-            match plan {
-                BodyPlan::None | BodyPlan::Stream { .. } => Next::Forward,
-                BodyPlan::Buffer { limit_bytes } => Next::Read(Want { limit_bytes, prefix_bytes: None, deadline }),
-                BodyPlan::Prefix { bytes, limit_bytes } => {
-                    let limit_bytes = limit_bytes.unwrap_or(u64::MAX);
-                    Next::Read(Want { limit_bytes, prefix_bytes: Some(bytes), deadline })
-                }
-            }
+            judge_first(ctx, head, admission, declared, waits, workspace)
         })
     });
     if matches!(next, Next::Forward) {
@@ -183,6 +162,35 @@ fn decide_head(gateway: &Gateway, session: &mut Session, snapshot: &Snapshot, ct
         session.set_read_timeout((!ctx.upgrade).then_some(ctx.body_deadline()));
     }
     next
+}
+
+/// Judges an admitted head, unless a small body is about to come with which it is judged at once; says what to read.
+fn judge_first(
+    ctx: &mut Context,
+    head: Head<'_>,
+    admission: Admission<'_, '_>,
+    declared: Declared,
+    waits: bool,
+    workspace: &mut Workspace,
+) -> Next {
+    let Admission { route, target, path, body: plan, .. } = admission;
+    let deadline = route.body_deadline.unwrap_or(ctx.arrival.body_deadline);
+    let soon = matches!(declared, Declared::Length(length) if !waits && length <= JUDGE_HEAD_FIRST_BYTES);
+    let judged = match plan {
+        BodyPlan::None => Some(judge(route, head, target, path, Seen::Whole(&[]), workspace)),
+        BodyPlan::Buffer { .. } | BodyPlan::Prefix { .. } if soon => None,
+        _ => Some(judge_head(route, head, target, path, workspace)),
+    };
+    if let Some(refusal) = judged.and_then(|judged| note(ctx, judged)) {
+        return Next::Refuse(refusal);
+    }
+    match plan {
+        BodyPlan::None | BodyPlan::Stream { .. } => Next::Forward,
+        BodyPlan::Buffer { limit_bytes } => Next::Read(Want { limit_bytes, prefix_bytes: None, deadline }),
+        BodyPlan::Prefix { bytes, limit_bytes } => {
+            Next::Read(Want { limit_bytes: limit_bytes.unwrap_or(u64::MAX), prefix_bytes: Some(bytes), deadline })
+        }
+    }
 }
 
 /// Takes over what a denial says.
@@ -231,7 +239,7 @@ fn with_query(redirect: &Redirect, query: Option<&[u8]>) -> Redirect {
     redirect
 }
 
-/// Judges the request with what was read of its body. `None` where the route is gone, which cannot be.
+/// Judges the request with what was read of its body. `None` where that failed: such a request does not pass.
 async fn judge_body(
     session: &Session,
     snapshot: &Arc<Snapshot>,
@@ -245,11 +253,10 @@ async fn judge_body(
     }
     let (header, snapshot) = (session.req_header().clone(), Arc::clone(snapshot));
     let task = tokio::task::spawn_blocking(move || judged(&header, &snapshot, route, &bytes, whole));
-    match task.await {
-        Ok(judged) => judged,
-        // Inspection panicked: the request must not pass for it.
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    }
+    task.await.unwrap_or_else(|error| {
+        log::error!("a judgement failed: {error}");
+        None
+    })
 }
 
 fn judged(header: &RequestHeader, snapshot: &Snapshot, route: usize, bytes: &Bytes, whole: bool) -> Option<Judgement> {

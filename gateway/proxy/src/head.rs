@@ -54,6 +54,11 @@ pub(crate) fn identify(session: &Session, snapshot: &Snapshot, ctx: &mut Context
     ctx.client = client.address;
     ctx.tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
     ctx.time = SystemClock.now();
+    ctx.protocol = match session.req_header().version {
+        Version::HTTP_2 => "HTTP/2",
+        Version::HTTP_11 => "HTTP/1.1",
+        _ => "HTTP/1.0",
+    };
     let trace = TraceContext::parse(headers.get_all(TRACEPARENT).iter().map(http::HeaderValue::as_bytes));
     ctx.trace = matches!(trace, TraceContext::Valid(_));
     let sent = ClientRequestId::parse(headers.get_all(X_REQUEST_ID).iter().map(http::HeaderValue::as_bytes));

@@ -73,6 +73,7 @@
 //! | upstream unknown, unresolved, all tried | three tries (connections) | closed: 502, 503 or 504 |
 //! | upstream certificate, unreadable `ca_file` | | closed: 502 |
 //! | upstream certificate with `verify = false` | | open, by configuration |
+//! | a judgement that fails (a panic in inspection) | | closed: 503 `internal`, or the connection ends |
 //! | a record that cannot be written | the record writers' bounds | open: the request goes on, the loss is counted |
 //! | routes beyond [`metrics::MAX_ROUTES`] | (names) | open: counted under `other` |
 //! | Pingora fails inside | | closed: 503 `internal` |

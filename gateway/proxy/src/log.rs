@@ -5,7 +5,6 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use http::Version;
 use http::header::USER_AGENT;
 use pingora::proxy::Session;
 use rampart_decision::Code;
@@ -71,11 +70,7 @@ fn entry<'a>(
         method: header.method.as_str().as_bytes(),
         host: head::host(header),
         path: header.raw_path(),
-        protocol: match header.version {
-            Version::HTTP_2 => "HTTP/2",
-            Version::HTTP_11 => "HTTP/1.1",
-            _ => "HTTP/1.0",
-        },
+        protocol: ctx.protocol,
         status,
         bytes_in: session.body_bytes_read() as u64,
         bytes_out: session.body_bytes_sent() as u64,
