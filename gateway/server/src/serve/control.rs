@@ -138,13 +138,15 @@ async fn take_over_faces(endpoints: Endpoints, faces: Vec<(SocketAddr, Face)>) {
     }
 }
 
-/// Turns true when a successor answers in our place; while draining we go on answering that we drain.
+/// Turns true when a successor answers in our place: some seconds after the hand-over, when we begin to drain. Without a
+/// successor we go on answering that we drain.
 fn stop_when_handed_over(shared: &Arc<Shared>) -> Receiver<bool> {
     let (stop, stopped) = watch::channel(false);
     let lifecycle = shared.lifecycle.clone();
     tokio::spawn(async move {
         lifecycle.reached(Stage::HandedOver).await;
         if lifecycle.stage() == Stage::HandedOver {
+            lifecycle.reached(Stage::Draining).await;
             let _ = stop.send(true);
         } else {
             std::future::pending::<()>().await;
