@@ -230,7 +230,7 @@ impl<'s> Explanation<'s> {
                 Some(format!("{} [{}, {}, paranoia {}]", found.rule, found.category, found.severity, found.paranoia)),
             );
             let value = redaction.value(&found.target, &found.value);
-            line("", Some(format!("{} in {}: {value}", found.message, found.target)));
+            line("", Some(format!("{}: {value}", found.message)));
         }
         text.truncate(text.trim_end().len());
         text

@@ -182,3 +182,49 @@ fn words(causes: &[Cause]) -> String {
     }
     words.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str =
+        "version = 1\n[process]\nbuffer_budget = \"1MiB\"\n[listener.main]\naddress = \"127.0.0.1:8080\"\n";
+
+    fn load(config: &str) -> (Sources, Snapshot) {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("rules")).unwrap();
+        std::fs::write(directory.path().join("rules/all.toml"), "version = 1\n[profile.default]\n").unwrap();
+        std::fs::write(directory.path().join("config.toml"), config).unwrap();
+        let sources = Sources::of_files(&directory.path().join("config.toml"));
+        let (report, snapshot) = sources.load();
+        (sources, snapshot.unwrap_or_else(|| panic!("{:#?}", report.into_sorted())))
+    }
+
+    #[test]
+    fn what_needs_a_restart_is_named() {
+        let check = |from: &str, to: &str, expect: &[&str]| {
+            let (running, new) = (load(CONFIG).1.config, load(&CONFIG.replace(from, to)).1.config);
+            assert_eq!(restart_needed(&running, &new), expect, "{from} -> {to}");
+        };
+        check("1MiB", "2MiB", &[]);
+        check("8080", "8081", &["[listener.main]"]);
+        check("[listener.main]", "[listener.other]", &["[listener.other]", "[listener.main]"]);
+        check("[process]\n", "[process]\ngrace = \"1s\"\n", &["[process]"]);
+        check("[listener.main]", "[probe]\naddress = \"127.0.0.1:9\"\n[listener.main]", &["[probe]"]);
+    }
+
+    #[test]
+    fn the_files_of_a_snapshot_are_watched_and_a_binary_is_not() {
+        let (sources, snapshot) = load(CONFIG);
+        let found = targets(&sources, &snapshot);
+        assert!(found.files.contains(sources.file().unwrap()), "{found:?}");
+        assert_eq!(found.trees.iter().collect::<Vec<_>>(), [&snapshot.config.rules]);
+        assert_eq!(targets(&Sources::embedded(), &snapshot), Targets::default());
+    }
+
+    #[test]
+    fn causes_are_named_once() {
+        let admin = Cause::Admin { client: None };
+        assert_eq!(words(&[Cause::Files, admin, Cause::Files]), "file change, admin API");
+    }
+}
