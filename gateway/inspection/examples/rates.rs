@@ -3,8 +3,15 @@
 //!
 //! `cargo run --release -p rampart-inspection --example rates -- [--list attack|benign] [--source NAME] [FILE.jsonl ...]`
 //! Without files the corpora under `$RAMPART_SHARED/corpora` are read.
-#![expect(clippy::print_stdout, reason = "a program for the command line")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::allow_attributes, unreachable_pub, dead_code, reason = "a measuring program, not part of the gateway")]
+#![expect(
+    clippy::print_stdout,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "a measuring program for the command line, no part of the gateway"
+)]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -68,8 +75,13 @@ fn run(
 ) -> Measured {
     let fields: Vec<(&[u8], &[u8])> = request.headers.iter().map(|(n, v)| (n.as_slice(), v.as_slice())).collect();
     let headers = Headers::new(&fields);
-    let head =
-        Head { method: request.method.as_bytes(), target: &request.uri, version: Version::Http11, authority: None, headers };
+    let head = Head {
+        method: request.method.as_bytes(),
+        target: &request.uri,
+        version: Version::Http11,
+        authority: None,
+        headers,
+    };
     let mut best = Measured { findings: Findings::default(), parse_ns: u64::MAX, inspect_ns: u64::MAX };
     for _ in 0..repeat {
         let start = Instant::now();
@@ -137,7 +149,12 @@ fn main() {
     // Exclusions of the shipped routes; the rest of that file is not ours to read.
     let start = Instant::now();
     let shipped = rules_dir::compile(&texts, &["tasks"]);
-    println!("{} rules compiled in {:?}, cases: {} passed", shipped.catalogue.len(), start.elapsed(), shipped.cases.passed);
+    println!(
+        "{} rules compiled in {:?}, cases: {} passed",
+        shipped.catalogue.len(),
+        start.elapsed(),
+        shipped.cases.passed
+    );
     texts.clear();
     for finding in &shipped.findings {
         println!("{finding}");
@@ -189,7 +206,10 @@ fn judge(
         *totals.rules.entry((found.rule.to_string(), request.attack)).or_default() += 1;
     }
     if let Some(limit) = findings.limit.as_ref() {
-        *totals.limits.entry((format!("{} {}", limit.code(), limit.limit.unwrap_or("")), request.attack)).or_default() += 1;
+        *totals
+            .limits
+            .entry((format!("{} {}", limit.code(), limit.limit.unwrap_or("")), request.attack))
+            .or_default() += 1;
     }
     let wanted = match options.list.as_deref() {
         Some("attack") => request.attack && !blocked,
@@ -212,7 +232,10 @@ fn judge(
 }
 
 fn print(totals: &mut Totals) {
-    println!("{:<22}{:<8}{:>8}{:>9}{:>8}{:>9}{:>10}{:>9}{:>9}", "source", "label", "requests", "blocked", "limits", "%", "mean ns", "p50", "p99");
+    println!(
+        "{:<22}{:<8}{:>8}{:>9}{:>8}{:>9}{:>10}{:>9}{:>9}",
+        "source", "label", "requests", "blocked", "limits", "%", "mean ns", "p50", "p99"
+    );
     for ((source, attack), row) in &mut totals.rows {
         row.times.sort_unstable();
         let label = if *attack { "attack" } else { "benign" };
@@ -220,7 +243,11 @@ fn print(totals: &mut Totals) {
         let mean = row.times.iter().sum::<u64>() / row.times.len() as u64;
         println!(
             "{source:<22}{label:<8}{:>8}{:>9}{:>8}{share:>9.2}{mean:>10}{:>9}{:>9}",
-            row.requests, row.blocked, row.by_limit, percentile(&row.times, 50), percentile(&row.times, 99)
+            row.requests,
+            row.blocked,
+            row.by_limit,
+            percentile(&row.times, 50),
+            percentile(&row.times, 99)
         );
     }
     for ((rule, attack), count) in &totals.rules {
@@ -233,10 +260,14 @@ fn print(totals: &mut Totals) {
 
 /// The two requests of the speed budget.
 fn small_requests(shipped: &rules_dir::Shipped, buffers: &mut (Scratch, rampart_message::Scratch)) {
-    let pairs = |list: &[(&str, &str)]| list.iter().map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec())).collect();
+    let pairs =
+        |list: &[(&str, &str)]| list.iter().map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec())).collect();
     let headers = [
         ("Host", "api.example.com"),
-        ("User-Agent", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"),
+        (
+            "User-Agent",
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36",
+        ),
         ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
         ("Accept-Language", "en-US,en;q=0.9,de;q=0.8"),
         ("Accept-Encoding", "gzip, deflate, br"),
@@ -247,20 +278,47 @@ fn small_requests(shipped: &rules_dir::Shipped, buffers: &mut (Scratch, rampart_
         ("X-Request-Id", "0192b0f8-5a3c-7c3e-9d1f-3a5b7c9d1e2f"),
     ];
     let get = Request {
-        id: "get".into(), source: "small".into(), attack: false, method: "GET".into(),
-        uri: b"/api/v1/agents?limit=20&skip=40&sort=created_at".to_vec(), headers: pairs(&headers), body: Vec::new(),
+        id: "get".into(),
+        source: "small".into(),
+        attack: false,
+        method: "GET".into(),
+        uri: b"/api/v1/agents?limit=20&skip=40&sort=created_at".to_vec(),
+        headers: pairs(&headers),
+        body: Vec::new(),
     };
     let step = r#"{"name":"fetch","text":"Collect the figures of the last quarter and put them into a table","retries":3,"done":false},"#;
-    let mut body = format!(r#"{{"title":"Quarterly report","owner":"anna","tags":["finance","q3"],"steps":[{}"#, step.repeat(11));
+    let mut body =
+        format!(r#"{{"title":"Quarterly report","owner":"anna","tags":["finance","q3"],"steps":[{}"#, step.repeat(11));
     body.pop();
     body.push_str("]}");
     let mut with_type = headers.to_vec();
     with_type.push(("Content-Type", "application/json"));
-    let post = Request { id: "post".into(), method: "POST".into(), uri: b"/api/v1/tasks".to_vec(), headers: pairs(&with_type), body: body.into_bytes(), ..get };
-    let get = Request { id: "get".into(), source: "small".into(), attack: false, method: "GET".into(), uri: b"/api/v1/agents?limit=20&skip=40&sort=created_at".to_vec(), headers: pairs(&headers), body: Vec::new() };
+    let post = Request {
+        id: "post".into(),
+        method: "POST".into(),
+        uri: b"/api/v1/tasks".to_vec(),
+        headers: pairs(&with_type),
+        body: body.into_bytes(),
+        ..get
+    };
+    let get = Request {
+        id: "get".into(),
+        source: "small".into(),
+        attack: false,
+        method: "GET".into(),
+        uri: b"/api/v1/agents?limit=20&skip=40&sort=created_at".to_vec(),
+        headers: pairs(&headers),
+        body: Vec::new(),
+    };
     let Some(profile) = shipped.profiles.get("default") else { return };
     for (name, request) in [("GET, 10 headers, 3 parameters", get), ("POST, JSON", post)] {
         let measured = run(&request, profile, &RouteExclusions::default(), buffers, 20_000);
-        println!("{name}, {} byte body: parse {} ns, inspect {} ns, {:?}", request.body.len(), measured.parse_ns, measured.inspect_ns, measured.findings.outcome);
+        println!(
+            "{name}, {} byte body: parse {} ns, inspect {} ns, {:?}",
+            request.body.len(),
+            measured.parse_ns,
+            measured.inspect_ns,
+            measured.findings.outcome
+        );
     }
 }

@@ -177,4 +177,3 @@ fn json_step(node: jsonpath::Node<'_>) -> Step<'_> {
         jsonpath::Node::Index(index) => Step::Index(u32::try_from(index).unwrap_or(u32::MAX)),
     }
 }
-

@@ -1,7 +1,30 @@
-//! The inspection engine of Rampart.
+//! Inspection: rules against the values of a message, and a verdict.
+//!
+//! One rule model (a list of conditions: targets, a chain of transformations, an operator) with front ends before it;
+//! today TOML, and shaped so that SecLang compiles to the same. All is compiled before the first request:
+//!
+//! 1. [`Catalogue::compile`] turns the `[[rule]]` tables of all files into rules.
+//! 2. [`compile_profiles`] lays out, per profile, the rules that it runs: one literal prefilter per group of values, one
+//!    tree of transformation chains.
+//! 3. [`Exclusions::compile`] checks the exclusions against rules and routes; [`Exclusions::for_route`] gives each route
+//!    its own.
+//! 4. [`run_cases`] puts the strings of the `[[case]]` tables through the engine.
+//!
+//! Then, per request, [`Profile::inspect`] (or [`Profile::inspect_head`] before the body is read, and
+//! [`Profile::inspect_rest`] after) gives [`Findings`].
+//!
+//! What may be relied on:
+//! - Bytes, not strings. NUL, invalid UTF-8 and byte 0xBC mean themselves.
+//! - Linear time. There is no back-tracking; what remains for an attacker to choose is bounded by [`Profile::work`].
+//! - A rule gives its points once per request, however many values match it.
+//! - No clock, no I/O, no randomness, no panic on request data.
+//!
+//! Never here: HTTP answers, routes (only their names), parsing of messages.
+
 mod bytes;
 mod cases;
 mod category;
+mod engine;
 mod exclusion;
 mod findings;
 pub mod jsonpath;
@@ -14,7 +37,6 @@ mod rule;
 mod ruleset;
 mod target;
 mod transform;
-mod engine;
 
 pub use cases::{CaseFailure, CaseReport, run_cases};
 pub use category::{Category, Severity};

@@ -16,6 +16,8 @@ const MAX_LITERALS: usize = 2_048;
 const MAX_EXACT: usize = 48;
 /// Bytes of one exact string; longer ones prove nothing more.
 const MAX_LENGTH: usize = 12;
+/// Bytes of one literal that are looked for.
+const MAX_SOUGHT: usize = 8;
 /// Clauses kept for one operator (they are bits of a byte).
 pub(crate) const MAX_CLAUSES: usize = 6;
 
@@ -34,7 +36,11 @@ impl Clauses {
     /// One clause; none when a literal is too common to help.
     pub(crate) fn any_of(literals: Vec<Vec<u8>>) -> Self {
         let set: Strings = literals.into_iter().map(|literal| literal.to_ascii_lowercase()).collect();
-        if weight(&set) == 0 || set.len() > MAX_LITERALS { Self::default() } else { Self(vec![minimal(set)]) }
+        if weight(&set) == 0 || set.len() > MAX_LITERALS {
+            Self::default()
+        } else {
+            Self(vec![minimal(shortened(set))])
+        }
     }
 
     /// What a pattern requires.
@@ -48,17 +54,16 @@ impl Clauses {
             clauses.retain(|clause| weight(clause) > WEAK);
         }
         clauses.truncate(MAX_CLAUSES);
-        Self(clauses.into_iter().map(minimal).collect())
+        Self(clauses.into_iter().map(|clause| minimal(shortened(clause))).collect())
     }
 }
 
 /// How much a literal narrows: bytes, less for those that are everywhere. 0: useless.
 fn literal_weight(literal: &[u8]) -> usize {
     match literal {
-        [] => 0,
         // Letters, digits and the punctuation of plain text, addresses and media types say nothing alone.
-        [b'.' | b',' | b'-' | b'/' | b':' | b'_' | b'?' | b'+' | b' '] => 0,
-        [byte] => usize::from(!byte.is_ascii_alphanumeric() && byte.is_ascii()),
+        [] | [b'.' | b',' | b'-' | b'/' | b':' | b'_' | b'?' | b'+' | b' '] => 0,
+        [byte] => usize::from(!byte.is_ascii_alphanumeric()),
         // Two letters, or a letter and a space, are in every sentence: to see them costs more than it spares.
         [a, b] => {
             let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b' ';
@@ -72,6 +77,12 @@ fn literal_weight(literal: &[u8]) -> usize {
 fn weight(clause: &Strings) -> usize {
     let weakest = clause.iter().map(|literal| literal_weight(literal)).min().unwrap_or(0);
     if weakest == 0 { 0 } else { (weakest * 64).saturating_sub(clause.len().min(60)).max(1) }
+}
+
+/// The beginnings of the literals are enough: a small automaton is faster than a precise one.
+fn shortened(clause: Strings) -> Strings {
+    let beginning = |literal: Vec<u8>| literal.get(..MAX_SOUGHT).map_or_else(|| literal.clone(), <[u8]>::to_vec);
+    clause.into_iter().map(beginning).collect()
 }
 
 /// Drops literals that contain another one.
@@ -189,13 +200,12 @@ fn concat(parts: &[Hir]) -> Known {
             clauses.push(std::mem::replace(&mut run, Strings::from([Vec::new()])));
             continue;
         };
-        match cross(&run, &exact) {
-            Some(crossed) => run = crossed,
-            None => {
-                // Too many strings: close the run, start anew with this part.
-                whole = false;
-                clauses.push(std::mem::replace(&mut run, exact));
-            }
+        if let Some(crossed) = cross(&run, &exact) {
+            run = crossed;
+        } else {
+            // Too many strings: close the run, start anew with this part.
+            whole = false;
+            clauses.push(std::mem::replace(&mut run, exact));
         }
     }
     if whole {

@@ -3,7 +3,7 @@
 //! The automaton holds the literals of all clauses of all rules of a rule set. A rule is a candidate once each of its
 //! clauses was seen. The pass costs the same however many rules there are, and most values have no candidate.
 
-use aho_corasick::automaton::Automaton;
+use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, MatchKind};
 
@@ -26,7 +26,11 @@ pub(crate) struct Prefilter {
     /// By rule: the bits of all its clauses; 0 for a rule without clauses.
     complete: Box<[u8]>,
     shortest: usize,
+    longest: usize,
 }
+
+/// Places of a long value that are walked at once.
+const LANES: usize = 4;
 
 /// Per-rule bits, kept from value to value so that nothing is allocated.
 #[derive(Debug, Default)]
@@ -47,15 +51,15 @@ impl Candidates {
     }
 
     fn reset(&mut self, rules: usize) {
-        if self.seen.len() != rules {
-            self.seen.clear();
-            self.seen.resize(rules, 0);
-        } else {
+        if self.seen.len() == rules {
             for rule in &self.touched {
                 if let Some(seen) = self.seen.get_mut(usize::from(*rule)) {
                     *seen = 0;
                 }
             }
+        } else {
+            self.seen.clear();
+            self.seen.resize(rules, 0);
         }
         self.touched.clear();
         self.complete.clear();
@@ -104,6 +108,7 @@ impl Prefilter {
             starts.push(u32::try_from(sightings.len()).map_err(|_| "too many literals".to_owned())?);
         }
         let shortest = by_literal.keys().map(|literal| literal.len()).min().unwrap_or(usize::MAX);
+        let longest = by_literal.keys().map(|literal| literal.len()).max().unwrap_or(0);
         let automaton = if by_literal.is_empty() {
             None
         } else {
@@ -121,6 +126,7 @@ impl Prefilter {
             sightings: sightings.into(),
             complete: complete.into(),
             shortest,
+            longest,
         })
     }
 
@@ -136,13 +142,66 @@ impl Prefilter {
         if value.len() < self.shortest {
             return;
         }
-        let Ok(mut state) = automaton.start_state(Anchored::No) else { return };
+        let Ok(start) = automaton.start_state(Anchored::No) else { return };
+        // An automaton waits for memory at every byte, so long values are walked in four places at once. The lanes
+        // overlap by what a literal can reach over their border; to see one twice does no harm.
+        let overlap = self.longest.saturating_sub(1);
+        let part = value.len() / LANES;
+        if part < 2 * overlap.max(4) {
+            self.walk(automaton, start, value, candidates);
+            return;
+        }
+        let lane = |from: usize, to: usize| value.get(from * part..(to * part + overlap).min(value.len()));
+        let lanes = (lane(0, 1), lane(1, 2), lane(2, 3), value.get(3 * part..));
+        if let (Some(a), Some(b), Some(c), Some(d)) = lanes {
+            let states = self.walk_lanes(automaton, start, [a, b, c, d], candidates);
+            let walked = [a, b, c, d].map(<[u8]>::len).into_iter().min().unwrap_or(0);
+            for (state, lane) in states.into_iter().zip([a, b, c, d]) {
+                self.walk(automaton, state, lane.get(walked..).unwrap_or_default(), candidates);
+            }
+        }
+    }
+
+    fn walk(&self, automaton: &DFA, start: StateID, value: &[u8], candidates: &mut Candidates) {
+        let mut state = start;
         for byte in value {
             state = automaton.next_state(Anchored::No, state, *byte);
-            if automaton.is_special(state) && automaton.is_match(state) {
-                for index in 0..automaton.match_len(state) {
-                    self.note(automaton.match_pattern(state, index).as_usize(), candidates);
+            if automaton.is_special(state) {
+                self.sighted(automaton, state, candidates);
+            }
+        }
+    }
+
+    /// Walks the lanes in step, as far as the shortest; the states there.
+    fn walk_lanes(
+        &self,
+        automaton: &DFA,
+        start: StateID,
+        [a, b, c, d]: [&[u8]; LANES],
+        candidates: &mut Candidates,
+    ) -> [StateID; LANES] {
+        let mut states = [start; LANES];
+        for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
+            let [at_a, at_b, at_c, at_d] = &mut states;
+            *at_a = automaton.next_state(Anchored::No, *at_a, *a);
+            *at_b = automaton.next_state(Anchored::No, *at_b, *b);
+            *at_c = automaton.next_state(Anchored::No, *at_c, *c);
+            *at_d = automaton.next_state(Anchored::No, *at_d, *d);
+            if states.iter().any(|state| automaton.is_special(*state)) {
+                for state in states {
+                    self.sighted(automaton, state, candidates);
                 }
+            }
+        }
+        states
+    }
+
+    /// Notes the literals that end in this state.
+    #[inline(never)]
+    fn sighted(&self, automaton: &DFA, state: StateID, candidates: &mut Candidates) {
+        if automaton.is_match(state) {
+            for index in 0..automaton.match_len(state) {
+                self.note(automaton.match_pattern(state, index).as_usize(), candidates);
             }
         }
     }
@@ -152,6 +211,42 @@ impl Prefilter {
         let end = self.starts.get(literal + 1).copied().unwrap_or(0) as usize;
         for sighting in self.sightings.get(start..end).unwrap_or_default() {
             candidates.note(*sighting, &self.complete);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The rules whose clauses all have a literal in the value, found the slow way.
+    fn oracle(rules: &[Clauses], value: &[u8]) -> Vec<u16> {
+        let lower = value.to_ascii_lowercase();
+        let seen = |literal: &Vec<u8>| memchr::memmem::find(&lower, literal).is_some();
+        let announced = |clauses: &Clauses| !clauses.0.is_empty() && clauses.0.iter().all(|c| c.iter().any(seen));
+        (0..).zip(rules).filter(|(_, clauses)| announced(clauses)).map(|(rule, _)| rule).collect()
+    }
+
+    fn literal() -> impl Strategy<Value = Vec<u8>> {
+        "[abc']{1,5}".prop_map(String::into_bytes)
+    }
+
+    proptest! {
+        #[test]
+        fn announces_what_the_slow_way_announces(
+            rules in prop::collection::vec(
+                prop::collection::vec(prop::collection::vec(literal(), 1..4), 0..3).prop_map(Clauses), 1..12),
+            values in prop::collection::vec("[abcAB'x]{0,160}", 1..4),
+        ) {
+            let prefilter = Prefilter::new(&rules).unwrap();
+            let mut candidates = Candidates::default();
+            for value in values {
+                prefilter.scan(value.as_bytes(), &mut candidates);
+                candidates.sort();
+                prop_assert_eq!(candidates.rules(), oracle(&rules, value.as_bytes()));
+            }
         }
     }
 }

@@ -147,7 +147,7 @@ fn compile(name: &str, lineage: &Lineage<'_>, catalogue: &Catalogue) -> Profile 
         mode: nearest(lineage, |raw| raw.mode).unwrap_or_default(),
         body: body(lineage),
         limits: lineage.iter().fold(Limits::DEFAULT, |limits, (raw, place)| {
-            raw.limits.as_ref().map_or(limits.clone(), |raw| raw.compile(&limits, &place.key("limits")))
+            raw.limits.as_ref().map_or(limits, |raw| raw.compile(&limits, &place.key("limits")))
         }),
         rules: Arc::new(rules(lineage, paranoia, catalogue)),
         threshold: nearest(lineage, |raw| raw.threshold).unwrap_or(DEFAULT_THRESHOLD),

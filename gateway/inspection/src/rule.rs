@@ -90,12 +90,8 @@ impl Rule {
         }
         let targets = (raw.targets.as_slice(), place.key("targets"));
         let first = condition(targets, &raw.transform, &raw.condition, place, false);
-        let further: Vec<_> = raw
-            .and
-            .iter()
-            .enumerate()
-            .map(|(index, raw)| further(raw, &place.key("and").index(index)))
-            .collect();
+        let further: Vec<_> =
+            raw.and.iter().enumerate().map(|(index, raw)| further(raw, &place.key("and").index(index))).collect();
         let further: Option<Vec<_>> = further.into_iter().collect();
         Some(Self {
             id: raw.id.as_str().into(),
@@ -136,12 +132,7 @@ fn condition(
     }
     let targets = read_targets(targets, &targets_place, may_refer);
     let compiled = Operator::compile(operator, &place.key("match"));
-    Some(Condition {
-        targets: targets?,
-        chain: transform.into(),
-        operator: compiled?,
-        negated: operator.not,
-    })
+    Some(Condition { targets: targets?, chain: transform.into(), operator: compiled?, negated: operator.not })
 }
 
 /// Reads a list of targets; what is wrong is reported at its index.

@@ -55,6 +55,8 @@ pub(crate) struct Plan {
     pub(crate) rules: Vec<u64>,
     /// Nodes to compute, parents first, without node 0.
     pub(crate) nodes: Vec<u16>,
+    /// Byte classes of which a value must hold one for any of the nodes to change it; `None`: any value may change.
+    pub(crate) triggers: Option<ByteSet>,
     /// Rules that no literal announces.
     pub(crate) always: Vec<u16>,
     /// Which prefilter announces the rules.
@@ -139,7 +141,9 @@ impl RuleSet {
     /// fast when there are few.
     pub fn unfiltered(&self) -> impl Iterator<Item = &str> {
         let filtered = |number: u16| self.prefilters.first().is_some_and(|filter| filter.covers(number));
-        numbered(&self.active).filter(move |(number, a)| !filtered(*number) && !counts(&a.rule)).map(|(_, a)| a.rule.id())
+        numbered(&self.active)
+            .filter(move |(number, a)| !filtered(*number) && !counts(&a.rule))
+            .map(|(_, a)| a.rule.id())
     }
 }
 
@@ -191,6 +195,8 @@ fn plan(domain: Domain, active: &[Active], nodes: &[ChainNode], prefilter: &Pref
             need(*node, nodes, &mut needed);
         }
     }
+    let steps = (0..).zip(nodes).filter(|(node, _)| needed.get(node + 1).copied().unwrap_or(false));
+    plan.triggers = steps.map(|(_, node)| node.triggers).try_fold(ByteSet::default(), |all, one| Some(all.or(one?)));
     // Children come after their parents in the tree's own order.
     plan.nodes = (0..).zip(&needed).skip(1).filter(|(_, needed)| **needed).map(|(node, _)| node).collect();
     plan

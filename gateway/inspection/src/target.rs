@@ -221,7 +221,8 @@ impl Target {
         let Some(domain) = Domain::ALL.into_iter().find(|domain| self.domains.holds(*domain)) else {
             return Sample::Uri;
         };
-        let plain = |kind, name| Sample::Value { kind, aspect: Aspect::Text, name: self.sample_name(name), is_name: false };
+        let plain =
+            |kind, name| Sample::Value { kind, aspect: Aspect::Text, name: self.sample_name(name), is_name: false };
         let name_of = |kind| Sample::Value { kind, aspect: Aspect::Text, name: SampleName::None, is_name: true };
         match domain {
             Domain::Uri => Sample::Uri,
@@ -273,7 +274,9 @@ impl Target {
 
 fn selector(kind: &str, name: &str) -> Result<Selector, TargetError> {
     match kind {
-        "json" | "json_names" => JsonPath::parse(name).map(Selector::Json).map_err(|e| TargetError::Path(e.to_string())),
+        "json" | "json_names" => {
+            JsonPath::parse(name).map(Selector::Json).map_err(|e| TargetError::Path(e.to_string()))
+        }
         "xml" | "xml_names" => XmlPath::parse(name).map(Selector::Xml).map_err(|e| TargetError::Path(e.to_owned())),
         "header" | "header_names" => Ok(Selector::NameAnyCase(name.as_bytes().into())),
         _ => Ok(Selector::Name(name.as_bytes().into())),

@@ -96,13 +96,17 @@ impl<'p, 'm, 'a, 's> Judge<'p, 'm, 'a, 's> {
                 continue;
             }
             let (mut count, mut first) = (0, None);
-            visit(self.message, |domain| targets.touches(domain), |candidate| {
-                if targets.select(candidate.domain, &candidate.subject) {
-                    count += 1;
-                    first.get_or_insert(candidate);
-                }
-                true
-            });
+            visit(
+                self.message,
+                |domain| targets.touches(domain),
+                |candidate| {
+                    if targets.select(candidate.domain, &candidate.subject) {
+                        count += 1;
+                        first.get_or_insert(candidate);
+                    }
+                    true
+                },
+            );
             if comparison.holds_len(count) != active.rule.first.negated && self.further(*number, active, b"") {
                 self.counted(*number, active, first);
             }
@@ -199,12 +203,17 @@ impl<'p, 'm, 'a, 's> Judge<'p, 'm, 'a, 's> {
     /// The texts that the chains make of a value; the number of them, the value itself included.
     fn transform(&mut self, plan: &Plan, value: &[u8]) -> usize {
         self.scratch.texts = 1;
+        // An empty list says that every node has the value itself.
         self.scratch.node_text.clear();
-        self.scratch.node_text.resize(self.set.nodes.len() + 1, 0);
         if plan.nodes.is_empty() {
             return 1;
         }
-        let mut classes: SmallVec<[ByteSet; 8]> = SmallVec::from_slice(&[ByteSet::of(value)]);
+        let held = ByteSet::of(value);
+        if plan.triggers.is_some_and(|triggers| !triggers.meets(held)) {
+            return 1;
+        }
+        self.scratch.node_text.resize(self.set.nodes.len() + 1, 0);
+        let mut classes: SmallVec<[ByteSet; 8]> = SmallVec::from_slice(&[held]);
         for node in &plan.nodes {
             let Some(step) = usize::from(*node).checked_sub(1).and_then(|at| self.set.nodes.get(at)) else { continue };
             self.step(*node, step, value, &mut classes);
@@ -265,13 +274,17 @@ impl<'p, 'm, 'a, 's> Judge<'p, 'm, 'a, 's> {
     fn anywhere(&mut self, condition: &Condition) -> bool {
         let (mut count, mut holds) = (0, false);
         let targets = &condition.targets;
-        visit(self.message, |domain| targets.touches(domain), |candidate| {
-            if targets.select(candidate.domain, &candidate.subject) {
-                count += 1;
-                holds |= self.condition_holds(condition, candidate.bytes);
-            }
-            !holds
-        });
+        visit(
+            self.message,
+            |domain| targets.touches(domain),
+            |candidate| {
+                if targets.select(candidate.domain, &candidate.subject) {
+                    count += 1;
+                    holds |= self.condition_holds(condition, candidate.bytes);
+                }
+                !holds
+            },
+        );
         match condition.operator {
             Operator::Count(comparison) => comparison.holds_len(count) != condition.negated,
             _ => holds,

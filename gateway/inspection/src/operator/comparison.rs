@@ -53,8 +53,7 @@ pub(crate) fn integer(value: &[u8]) -> i64 {
     let text = value.trim_ascii_start();
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
+        [b'+', digits @ ..] | digits => (false, digits),
     };
     let magnitude = digits
         .iter()

@@ -18,7 +18,7 @@ const MAX_PHRASES: usize = 20_000;
 pub(crate) struct Phrases {
     automaton: AhoCorasick,
     words: bool,
-    phrases: Box<[Box<[u8]>]>,
+    folded: Box<[Box<[u8]>]>,
 }
 
 impl Phrases {
@@ -34,8 +34,8 @@ impl Phrases {
         let kind = if words { MatchKind::Standard } else { MatchKind::LeftmostFirst };
         match AhoCorasick::builder().ascii_case_insensitive(true).match_kind(kind).build(phrases) {
             Ok(automaton) => {
-                let phrases = phrases.iter().map(|p| p.to_ascii_lowercase().into_bytes().into()).collect();
-                Some(Self { automaton, words, phrases })
+                let folded = phrases.iter().map(|p| p.to_ascii_lowercase().into_bytes().into()).collect();
+                Some(Self { automaton, words, folded })
             }
             Err(error) => {
                 place.error(format!("the phrases do not compile: {error}"));
@@ -52,7 +52,7 @@ impl Phrases {
     }
 
     pub(crate) fn clauses(&self) -> Clauses {
-        Clauses::any_of(self.phrases.iter().map(|phrase| phrase.to_vec()).collect())
+        Clauses::any_of(self.folded.iter().map(|phrase| phrase.to_vec()).collect())
     }
 }
 

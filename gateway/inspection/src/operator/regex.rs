@@ -62,7 +62,7 @@ impl Pattern {
             .build()
     }
 
-    fn syntax(text: &str) -> Result<Hir, regex_syntax::Error> {
+    fn syntax(text: &str) -> Result<Hir, String> {
         ParserBuilder::new()
             .unicode(false)
             .utf8(false)
@@ -70,6 +70,7 @@ impl Pattern {
             .nest_limit(MAX_NESTING)
             .build()
             .parse(text)
+            .map_err(|error| error.to_string())
     }
 
     pub(crate) fn is_match(&self, value: &[u8]) -> bool {

@@ -3,7 +3,8 @@
 //! Back ends that convert so turn a full-width or typographic look-alike into the character that an attack needs.
 
 /// U+00A0 to U+00FF; `.` where there is no fit (the middle dot, whose fit is the full stop, is handled apart).
-const LATIN_1: &[u8; 96] = b" !c.$Y|..Ca<.-R...23....,1o>....AAAAAAACEEEEIIIIDNOOOOO.OUUUUY..aaaaaaaceeeeiiii.nooooo.ouuuuy.y";
+const LATIN_1: &[u8; 96] =
+    b" !c.$Y|..Ca<.-R...23....,1o>....AAAAAAACEEEEIIIIDNOOOOO.OUUUUY..aaaaaaaceeeeiiii.nooooo.ouuuuy.y";
 
 /// U+0100 to U+017F.
 const EXTENDED_A: &[u8; 128] = b"AaAaAaCcCcCcCcDdDdEeEeEeEeEeGgGgGgGgHhHhIiIiIiIiIi..JjKk.LlLlLl..LlNnNnNn...OoOoOoOoRrRrRrSsSsSsSsTtTtTtUuUuUuUuUuUuWwYyYZzZzZz.";
@@ -72,7 +73,9 @@ pub(super) fn best_fit(code: u16) -> Option<u8> {
         0x0100..=0x017F => listed(EXTENDED_A, 0x0100),
         0x2000..=0x2006 => Some(b' '),
         0xFF01..=0xFF5E => u8::try_from(code - 0xFEE0).ok(),
-        _ => SIGNS.binary_search_by_key(&code, |(sign, _)| *sign).ok().and_then(|at| SIGNS.get(at)).map(|(_, fit)| *fit),
+        _ => {
+            SIGNS.binary_search_by_key(&code, |(sign, _)| *sign).ok().and_then(|at| SIGNS.get(at)).map(|(_, fit)| *fit)
+        }
     }
 }
 

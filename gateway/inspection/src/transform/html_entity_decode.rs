@@ -44,17 +44,9 @@ pub(super) fn apply(input: &[u8], out: &mut Vec<u8>) -> bool {
         let (before, reference) = rest.split_at(at);
         out.extend_from_slice(before);
         let inside = reference.get(1..).unwrap_or_default();
-        let length = match numeric(inside).or_else(|| named(inside)) {
-            Some((byte, length)) => {
-                out.push(byte);
-                changed = true;
-                length + 1
-            }
-            None => {
-                out.push(b'&');
-                1
-            }
-        };
+        let (byte, length) = numeric(inside).or_else(|| named(inside)).map_or((b'&', 1), |(byte, n)| (byte, n + 1));
+        out.push(byte);
+        changed |= length > 1;
         rest = reference.get(length..).unwrap_or_default();
     }
     out.extend_from_slice(rest);

@@ -1,4 +1,5 @@
 //! Reads `rules/inspection` as `policy` does, for tests and the measuring example.
+#![expect(clippy::expect_used, reason = "for tests; without the project's files there is nothing to test")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use serde::Deserialize;
 /// The tables of a rule file that this crate owns.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RawFile {
+pub(crate) struct RawFile {
     /// Version of the format.
     #[serde(rename = "version")]
     _version: u32,
@@ -29,35 +30,35 @@ pub struct RawFile {
 }
 
 /// Everything compiled.
-pub struct Shipped {
-    pub catalogue: Catalogue,
-    pub profiles: Profiles,
-    pub exclusions: Exclusions,
-    pub cases: CaseReport,
+pub(crate) struct Shipped {
+    pub(crate) catalogue: Catalogue,
+    pub(crate) profiles: Profiles,
+    pub(crate) exclusions: Exclusions,
+    pub(crate) cases: CaseReport,
     /// What was wrong, as people read it.
-    pub findings: Vec<String>,
+    pub(crate) findings: Vec<String>,
 }
 
 /// The rules that ship.
-pub fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     // The workspace is two levels up; a build may reach it through a link.
     Path::new(env!("CARGO_MANIFEST_DIR")).canonicalize().unwrap_or_default().join("../../rules/inspection")
 }
 
 /// The text of every file of a folder.
-pub fn texts(folder: &Path) -> Vec<(String, String)> {
+pub(crate) fn texts(folder: &Path) -> Vec<(String, String)> {
     let mut files: Vec<_> = std::fs::read_dir(folder)
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .expect("a file of the project")
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .collect();
     files.sort();
-    let text = |path: &PathBuf| std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let text = |path: &PathBuf| std::fs::read_to_string(path).expect("a file of the project");
     files.iter().map(|path| (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text(path))).collect()
 }
 
 /// Compiles files as one rules directory; `routes` are the names that exclusions may use.
-pub fn compile(texts: &[(String, String)], routes: &[&str]) -> Shipped {
+pub(crate) fn compile(texts: &[(String, String)], routes: &[&str]) -> Shipped {
     let report = Report::default();
     let documents: Vec<Document> =
         texts.iter().filter_map(|(name, text)| Document::parse(Source::new(name, text), &report)).collect();
@@ -68,7 +69,8 @@ pub fn compile(texts: &[(String, String)], routes: &[&str]) -> Shipped {
         let at = |key: &str, index| root.key(key).index(index);
         rules.extend(file.rule.into_iter().enumerate().map(|(i, raw)| Placed { raw, place: at("rule", i) }));
         cases.extend(file.case.into_iter().enumerate().map(|(i, raw)| Placed { raw, place: at("case", i) }));
-        exclusions.extend(file.exclusion.into_iter().enumerate().map(|(i, raw)| Placed { raw, place: at("exclusion", i) }));
+        exclusions
+            .extend(file.exclusion.into_iter().enumerate().map(|(i, raw)| Placed { raw, place: at("exclusion", i) }));
         for (name, raw) in file.profile {
             let place = root.key("profile").key(&name);
             profiles.insert(name, Placed { raw, place });
