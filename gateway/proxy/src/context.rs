@@ -10,7 +10,7 @@ use bytes::Bytes;
 use pingora::proxy::Session;
 use rampart_decision::{Code, Refusal};
 use rampart_identity::RequestIdText;
-use rampart_inspection::Match;
+use rampart_inspection::{Match, Oddity};
 use rampart_policy::{Route, Snapshot};
 use rampart_record::{Timestamp, Verdict};
 use rampart_upstream::{EndpointId, Lease};
@@ -69,6 +69,8 @@ pub(crate) struct Decided {
     pub(crate) refusal: Option<Box<Refusal>>,
     pub(crate) score: u32,
     pub(crate) matches: Vec<Match>,
+    /// The limit exceeded, or what has more than one reading, where that is what the verdict rests on.
+    pub(crate) oddity: Option<Oddity>,
     /// Code that the event shows where nothing was refused (`would_block`).
     pub(crate) code: Option<Code>,
     /// Time of the decisions alone.

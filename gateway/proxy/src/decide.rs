@@ -288,6 +288,9 @@ fn found(ctx: &mut Context, findings: Findings) {
     if !findings.matches.is_empty() {
         ctx.decided.matches = findings.matches;
     }
+    if findings.limit.is_some() {
+        ctx.decided.oddity = findings.limit;
+    }
 }
 
 fn with_workspace<T>(with: impl FnOnce(&mut Workspace) -> T) -> T {

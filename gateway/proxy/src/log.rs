@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use http::header::USER_AGENT;
 use pingora::proxy::Session;
 use rampart_decision::Code;
-use rampart_inspection::Match;
+use rampart_inspection::{Match, Oddity, Severity};
 use rampart_record::{
     AccessEntry, MAX_FIELD_BYTES, MAX_PATH_BYTES, Redaction, RuleMatch, SecurityEvent, Verdict, escape,
 };
@@ -92,6 +92,7 @@ fn event(gateway: &Gateway, session: &Session, ctx: &mut Context, verdict: Verdi
     let refused = ctx.decided.refusal.as_deref();
     let path = header.raw_path().split(|byte| *byte == b'?').next().unwrap_or_default();
     let matches = std::mem::take(&mut ctx.decided.matches);
+    let oddity = ctx.decided.oddity.take().map(odd_match);
     SecurityEvent {
         time: ctx.time,
         request_id: ctx.request_id().to_owned(),
@@ -107,7 +108,7 @@ fn event(gateway: &Gateway, session: &Session, ctx: &mut Context, verdict: Verdi
         score: ctx.decided.score,
         status: refused.map(|refusal| refusal.status),
         micros: micros(ctx.decided.took),
-        matches: matches.into_iter().map(|found| rule_match(redaction, found)).collect(),
+        matches: oddity.into_iter().chain(matches.into_iter().map(|found| rule_match(redaction, found))).collect(),
     }
 }
 
@@ -121,6 +122,22 @@ fn rule_match(redaction: &Redaction, found: Match) -> RuleMatch {
         target: found.target,
         transform: found.transform,
         message: found.message,
+    }
+}
+
+/// A limit exceeded, or content with more than one reading, in the form of a match: the limit's name or the problem's code
+/// stands where a rule's id would. It has no value: what is too long is not worth keeping.
+fn odd_match(oddity: Oddity) -> RuleMatch {
+    let category = if oddity.is_limit() { "content_limit" } else { "malformed_content" };
+    RuleMatch {
+        rule: oddity.limit.unwrap_or_else(|| oddity.code()).into(),
+        category: Cow::Borrowed(category),
+        severity: Cow::Borrowed(Severity::Critical.as_str()),
+        paranoia: 1,
+        target: oddity.location,
+        transform: String::new(),
+        value: String::new(),
+        message: oddity.detail,
     }
 }
 
