@@ -15,6 +15,8 @@ const GOOD: &str = "version = 1\nrules = \"rules\"\n[listener.main]\naddress = \
 const ROUTE: &str =
     "version = 1\n[profile.default]\n[[route]]\nname = \"all\"\nmatch = { path = \"/**\" }\nupstream = \"agents\"\n";
 
+const TOKEN: &str = "a-token-long-enough-for-the-check";
+
 fn folder(config: &str, rules: &[(&str, &str)]) -> TempDir {
     let folder = TempDir::with_prefix("rampart-check-").unwrap();
     std::fs::write(folder.path().join("config.toml"), config).unwrap();
@@ -38,7 +40,7 @@ fn the_shipped_configuration_is_good() {
     let output = Command::new(binary())
         .args(["check", "--config", "config.toml"])
         .current_dir(workspace())
-        .env("RAMPART_ADMIN_TOKEN", "a-token-long-enough-for-the-check")
+        .env("RAMPART_ADMIN_TOKEN", TOKEN)
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
@@ -187,6 +189,66 @@ fn help_has_an_example_for_each_command() {
     let version = rampart(folder.path(), &["version"]);
     assert!(version.status.success());
     assert!(text(&version.stdout).contains(env!("CARGO_PKG_VERSION")));
+}
+
+fn shipped(arguments: &[&str]) -> Output {
+    Command::new(binary()).args(arguments).current_dir(workspace()).env("RAMPART_ADMIN_TOKEN", TOKEN).output().unwrap()
+}
+
+#[test]
+fn test_reports_every_case_in_the_agreed_form() {
+    let output = shipped(&["test", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let cases = summary["cases"].as_array().unwrap();
+    assert_eq!(summary["failed"], 0);
+    assert_eq!(summary["passed"], cases.len());
+    assert!(cases.len() > 200, "{} cases of the shipped rules", cases.len());
+    for case in cases {
+        for member in ["id", "file", "stage", "status", "expected", "got", "micros"] {
+            assert!(!case[member].is_null(), "{member} is missing in {case}");
+        }
+    }
+    // A case that does not hold is counted, shown and decides the exit code.
+    let rule = "version = 1\n[[rule]]\nid = \"own\"\ntargets = [\"query\"]\nmatch = { contains = \"bad\" }\ncategory = \"sqli\"\n\
+                [[case]]\nrule = \"own\"\nblock = [\"bad\", \"good\"]\npass = [\"fine\"]\n";
+    let folder = folder(GOOD, &[("routes.toml", ROUTE), ("own.toml", rule)]);
+    let output = rampart(folder.path(), &["test", "--json", "--config", "config.toml"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&summary["passed"], &summary["failed"]), (&2.into(), &1.into()), "{summary}");
+    // And such rules do not start.
+    let check = rampart(folder.path(), &["check", "--config", "config.toml"]);
+    assert_eq!(check.status.code(), Some(1));
+}
+
+#[test]
+fn explain_says_what_traffic_would_meet() {
+    let good = shipped(&["explain", "/api/v1/agents?limit=3", "--json"]);
+    assert_eq!(good.status.code(), Some(0), "{}", text(&good.stderr));
+    let blocked =
+        shipped(&["explain", "/api/v1/tasks", "-H", "Content-Type: application/json", "-d", shape::SQL_INJECTION]);
+    assert_eq!(blocked.status.code(), Some(1), "{}", text(&blocked.stderr));
+    let shown = text(&blocked.stdout);
+    assert!(shown.contains("root.title") && shown.contains("block"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_may_come_from_a_file_and_never_stand_in_the_configuration() {
+    let origin = CountingOrigin::start().await;
+    let secrets = TempDir::with_prefix("rampart-secret-").unwrap();
+    let token = secrets.path().join("token");
+    std::fs::write(&token, format!("{}\n", rampart_tests::setup::ADMIN_TOKEN)).unwrap();
+    let reference = format!("secret://file{}", token.display());
+    let gateway = Setup::new(origin.address).env("RAMPART__ADMIN__TOKEN", &reference).start().await;
+    assert_eq!(gateway.admin("GET", "/admin/snapshot").await.status, 200);
+
+    let config = format!("{GOOD}[admin]\naddress = \"127.0.0.1:0\"\ntoken = \"hunter2-in-plain-text\"\n");
+    let folder = folder(&config, &[("routes.toml", ROUTE)]);
+    let output = rampart(folder.path(), &["check", "--config", "config.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let shown = format!("{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(shown.contains("secret://"), "{shown}");
 }
 
 /// `rampart demo` on addresses of its own, and every promise that its list of lines makes.
