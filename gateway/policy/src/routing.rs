@@ -22,6 +22,8 @@ mod tests;
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use rampart_message::Headers;
 
 use crate::route::Route;
@@ -84,9 +86,9 @@ impl Matcher {
 #[derive(Debug, Default)]
 pub struct Router {
     matchers: Vec<Matcher>,
-    exact: HashMap<Box<[u8]>, Table>,
+    exact: HashMap<Box<[u8]>, Table, RandomState>,
     /// By what follows the `*`: `.example.com`.
-    wildcard: HashMap<Box<[u8]>, Table>,
+    wildcard: HashMap<Box<[u8]>, Table, RandomState>,
     any: Table,
 }
 

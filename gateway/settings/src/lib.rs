@@ -27,7 +27,7 @@ pub use duration::{Duration, DurationError};
 pub use environment::{ENVIRONMENT_PREFIX, overlay};
 pub use nearest::nearest;
 pub use place::{Location, Place};
-pub use read::{Checked, check, read, schema_of};
+pub use read::{Checked, Shape, check, read, schema_of};
 pub use size::{Size, SizeError};
 pub use source::Source;
 

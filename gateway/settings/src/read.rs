@@ -14,15 +14,33 @@ pub fn read<T: DeserializeOwned + JsonSchema>(document: &Document, report: &Repo
     check::<T>(document, report).read(&document.root(report))
 }
 
-/// Reports everything in the document that does not fit `T`, and remembers where it was: the other parts can still be
-/// read, so that what is wrong with their meaning is reported in the same go.
+/// Reports everything in the document that does not fit `T`: [`Shape::check`] for one document.
 pub fn check<T: JsonSchema>(document: &Document, report: &Report) -> Checked {
-    let mut broken = Vec::new();
-    for mistake in mistakes(document, &schema_of::<T>()) {
-        broken.push(mistake.path);
-        report.push(mistake.diagnostic);
+    Shape::of::<T>().check(document, report)
+}
+
+/// What documents of one kind look like. Made once for many documents: making it costs more than checking one.
+#[derive(Debug)]
+pub struct Shape {
+    schema: serde_json::Value,
+}
+
+impl Shape {
+    /// The shape that the schema of `T` gives.
+    pub fn of<T: JsonSchema>() -> Self {
+        Self { schema: schema_of::<T>() }
     }
-    Checked { broken }
+
+    /// Reports everything in the document that does not fit, and remembers where it was: the other parts can still be
+    /// read, so that what is wrong with their meaning is reported in the same go.
+    pub fn check(&self, document: &Document, report: &Report) -> Checked {
+        let mut broken = Vec::new();
+        for mistake in mistakes(document, &self.schema) {
+            broken.push(mistake.path);
+            report.push(mistake.diagnostic);
+        }
+        Checked { broken }
+    }
 }
 
 /// A document whose structure was checked.

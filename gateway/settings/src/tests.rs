@@ -209,8 +209,13 @@ fn references_to_broken_definitions_are_not_reported() {
     place.unknown_name("profile", "half", ["full"].into_iter());
     assert!(report.is_ok());
     place.unknown_name("profile", "fulll", ["full"].into_iter());
+    place.unknown_name("profile", "hlaf", ["full"].into_iter());
     place.unknown_name("profile", "other", ["full", "empty"].into_iter());
+    // Something is defined, though broken: it would be wrong to say that nothing is.
     place.unknown_name("profile", "other", std::iter::empty());
-    let help: Vec<_> = report.into_sorted().into_iter().map(|d| d.help.unwrap()).collect();
-    assert_eq!(help, ["did you mean \"full\"?", "defined: \"full\", \"empty\"", "no profile is defined"]);
+    let help: Vec<_> = report.into_sorted().into_iter().map(|d| d.help.unwrap_or_default()).collect();
+    assert_eq!(help, ["did you mean \"full\"?", "did you mean \"half\"?", "defined: \"full\", \"empty\"", ""]);
+    let report = Report::new();
+    crate::Place::nowhere("here", &report).unknown_name("profile", "other", std::iter::empty());
+    assert_eq!(report.into_sorted()[0].help.as_deref(), Some("no profile is defined"));
 }

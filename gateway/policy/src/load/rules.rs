@@ -7,7 +7,7 @@ use rampart_inspection::{
     BodyMode, Catalogue, Exclusions, Placed, Profiles, RawCase, RawExclusion, RawProfile, RawRule, compile_profiles,
     run_cases,
 };
-use rampart_settings::{Checked, Document, Place, Report, Size, Source, check};
+use rampart_settings::{Checked, Document, Place, Report, Shape, Size, Source};
 use rampart_upstream::Upstream;
 use serde::de::DeserializeOwned;
 
@@ -45,9 +45,10 @@ struct Items<'p> {
 
 /// Reports what is wrong with the structure of the files, where nothing more can be said.
 pub(crate) fn look_over(files: &[Source], report: &Report) {
+    let shape = Shape::of::<RawRulesFile>();
     for source in files {
         if let Some(document) = Document::parse(source.clone(), report) {
-            check::<RawRulesFile>(&document, report);
+            shape.check(&document, report);
         }
     }
 }
@@ -56,8 +57,9 @@ pub(crate) fn look_over(files: &[Source], report: &Report) {
 pub(crate) fn compile(files: &[Source], upstreams: &[Upstream], report: &Report) -> Compiled {
     let documents: Vec<Document> = files.iter().filter_map(|source| Document::parse(source.clone(), report)).collect();
     let mut items = Items::default();
+    let shape = Shape::of::<RawRulesFile>();
     for document in &documents {
-        items.collect(document, report);
+        items.collect(&shape, document, report);
     }
     let Items { routes: raw_routes, rules, cases, exclusions: raw_exclusions, profiles: raw_profiles } = items;
 
@@ -90,8 +92,8 @@ pub(crate) fn compile(files: &[Source], upstreams: &[Upstream], report: &Report)
 }
 
 impl<'p> Items<'p> {
-    fn collect(&mut self, document: &'p Document, report: &'p Report) {
-        let checked = check::<RawRulesFile>(document, report);
+    fn collect(&mut self, shape: &Shape, document: &'p Document, report: &'p Report) {
+        let checked = shape.check(document, report);
         let root = document.root(report);
         self.routes.extend(list(&checked, &root.key("route"), "name"));
         self.rules.extend(list(&checked, &root.key("rule"), "id"));

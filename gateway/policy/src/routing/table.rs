@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use super::method::Methods;
 use super::pattern::{Pattern, Rank, Segment};
 use super::{Choice, Matcher, Query};
@@ -9,7 +11,7 @@ use super::{Choice, Matcher, Query};
 /// The routes of one host: exact paths in a map, the others in a trie of segments.
 #[derive(Debug)]
 pub(crate) struct Table {
-    exact: HashMap<Box<[u8]>, Vec<usize>>,
+    exact: HashMap<Box<[u8]>, Vec<usize>, RandomState>,
     /// No exact path is longer: longer ones are not hashed.
     longest_exact: usize,
     /// The root is the first.
@@ -30,7 +32,7 @@ struct Node {
 
 impl Default for Table {
     fn default() -> Self {
-        Self { exact: HashMap::new(), longest_exact: 0, nodes: vec![Node::default()] }
+        Self { exact: HashMap::default(), longest_exact: 0, nodes: vec![Node::default()] }
     }
 }
 
