@@ -28,6 +28,7 @@ mod engine;
 mod exclusion;
 mod findings;
 pub mod jsonpath;
+mod libinjection;
 mod literals;
 mod operator;
 mod prefilter;
@@ -43,6 +44,7 @@ pub use category::{Category, Severity};
 pub use engine::Scratch;
 pub use exclusion::{Exclusion, Exclusions, RouteExclusions, unused};
 pub use findings::{Findings, Match, Oddity, Outcome};
+pub use libinjection::{Fingerprint, detect_sqli, detect_xss};
 pub use profile::{BodyMode, Profile, Profiles, compile_profiles};
 pub use raw::{
     Mode, RawCase, RawComparison, RawCondition, RawExclusion, RawExemption, RawMatch, RawProfile, RawRule,

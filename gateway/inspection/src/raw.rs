@@ -112,6 +112,12 @@ pub struct RawMatch {
     /// Allowed bytes, as `"9,10,13,32-126"`; matches when the value holds any other byte.
     #[serde(default)]
     pub outside_bytes: Option<String>,
+    /// libinjection finds SQL injection in the value: as it stands, or behind a quote that it closes.
+    #[serde(default)]
+    pub detect_sqli: bool,
+    /// libinjection finds a script in the value: between tags, in a tag, or behind a quote that it closes.
+    #[serde(default)]
+    pub detect_xss: bool,
     /// The condition holds when the operator does not match.
     #[serde(default)]
     pub not: bool,

@@ -18,6 +18,7 @@ pub(crate) use self::comparison::Comparison;
 pub(crate) use self::phrases::Phrases;
 pub(crate) use self::regex::Pattern;
 pub(crate) use self::text::{Text, TextKind};
+use crate::libinjection::{detect_sqli, detect_xss};
 use crate::literals::Clauses;
 use crate::raw::RawMatch;
 
@@ -32,6 +33,10 @@ pub(crate) enum Operator {
     Number(Comparison),
     /// Compares how many values the targets select; the engine counts.
     Count(Comparison),
+    /// SecLang: `@detectSQLi`.
+    DetectSqli,
+    /// SecLang: `@detectXSS`.
+    DetectXss,
 }
 
 impl Operator {
@@ -70,6 +75,11 @@ impl Operator {
                 found.push(Comparison::compile(comparison, &at(key)).map(wrap));
             }
         }
+        for (named, operator) in [(raw.detect_sqli, Self::DetectSqli), (raw.detect_xss, Self::DetectXss)] {
+            if named {
+                found.push(Some(operator));
+            }
+        }
         if raw.words && raw.phrases.is_none() {
             place.key("words").error_help("`words` belongs to `phrases`", "use \\b in a regex");
         }
@@ -92,6 +102,8 @@ impl Operator {
             Self::Length(comparison) => whole(comparison.holds_len(value.len())),
             Self::Number(comparison) => whole(comparison.holds(comparison::integer(value))),
             Self::Count(_) => None,
+            Self::DetectSqli => whole(detect_sqli(value).is_some()),
+            Self::DetectXss => whole(detect_xss(value)),
         }
     }
 

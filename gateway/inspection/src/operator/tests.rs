@@ -78,6 +78,14 @@ fn bytes_outside_a_list_match() {
 }
 
 #[test]
+fn injections_match_as_a_whole() {
+    let sqli: RawMatch = toml::from_str("detect_sqli = true").unwrap();
+    check(&sqli, &[(b"1' OR '1'='1", Some(b"1' OR '1'='1")), (b"it's one or the other", None), (b"", None)]);
+    let xss = RawMatch { detect_xss: true, ..RawMatch::default() };
+    check(&xss, &[(b"<svg/onload=x>", Some(b"<svg/onload=x>")), (b"1 < 2, <b>sure</b>", None), (b"", None)]);
+}
+
+#[test]
 fn what_does_not_compile_says_why() {
     let twice = RawMatch { contains: Some("a".into()), ..regex("b") };
     let words = RawMatch { words: true, ..regex("b") };
@@ -85,6 +93,7 @@ fn what_does_not_compile_says_why() {
     let length = RawMatch { length: Some(RawComparison::default()), ..RawMatch::default() };
     for (raw, expect) in [
         (RawMatch::default(), "no operator is named"),
+        (RawMatch { detect_sqli: true, detect_xss: true, ..RawMatch::default() }, "more than one operator is named"),
         (twice, "more than one operator is named"),
         (words, "`words` belongs to `phrases`"),
         (regex("a(?=b)"), "the pattern does not compile: look-around"),
