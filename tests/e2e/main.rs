@@ -10,6 +10,7 @@
 )]
 
 mod advisories;
+mod architecture;
 mod balance;
 mod body_before_upstream;
 mod commands;
