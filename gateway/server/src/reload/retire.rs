@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-/// How often it is looked whether a snapshot is free.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often it is looked whether a snapshot is free. Short: reloads in quick succession must not pile snapshots up.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Old snapshots that are held at most. The oldest is let go then: the request that is still deciding with it frees it.
 const HELD_MAX: usize = 16;
 
