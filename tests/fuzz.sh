@@ -3,7 +3,7 @@
 #
 # usage: fuzz.sh SECONDS
 set -eu -o pipefail
-cd "$(dirname "$0")/fuzz"
+cd "$(dirname "$0")/.."
 
 seconds=${1:?usage: fuzz.sh SECONDS}
 # libFuzzer's instrumentation is unstable: a nightly compiler, or the pinned one told to act like it.
@@ -13,11 +13,11 @@ else
     export RUSTC_BOOTSTRAP=1
     fuzz=(cargo fuzz)
 fi
-for target in $("${fuzz[@]}" list); do
+for target in $("${fuzz[@]}" list --fuzz-dir tests/fuzz); do
     printf '== %s, %s s\n' "$target" "$seconds"
     log=$(mktemp)
     status=0
-    "${fuzz[@]}" run "$target" -- -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    "${fuzz[@]}" run --fuzz-dir tests/fuzz "$target" -- -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
         >"$log" 2>&1 || status=$?
     if [ "$status" -ne 0 ]; then
         tail -n 60 "$log" >&2

@@ -16,9 +16,13 @@ connections=${CONNECTIONS:-32}
 release=${CARGO_TARGET_DIR:-target}/release
 scratch=$(mktemp -d)
 pids=()
+declare -A port process
 
+# nginx is asked, so that its workers go too; the others would drain for as long as their grace period.
 finish() {
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+    for pid in "${pids[@]}"; do
+        if [ "$pid" = "${process[nginx]:-}" ]; then kill "$pid" 2>/dev/null || true; else kill -KILL "$pid" 2>/dev/null || true; fi
+    done
     wait 2>/dev/null || true
     rm -rf "$scratch"
 }
@@ -45,7 +49,6 @@ origin=$(free_port 19000)
 "$release/bench-origin" "127.0.0.1:$origin" >"$scratch/origin.log" 2>&1 & pids+=($!)
 await "http://127.0.0.1:$origin/" "$scratch/origin.log"
 
-declare -A port process
 subjects=(bare)
 port[bare]=$(free_port 19100)
 "$release/bare-proxy" "127.0.0.1:${port[bare]}" "127.0.0.1:$origin" "$(nproc)" >"$scratch/bare.log" 2>&1 & pids+=($!)
