@@ -38,7 +38,7 @@ impl Reloading {
         let (report, snapshot) = self.sources.load();
         let reload = match snapshot {
             None => failed(report),
-            Some(snapshot) if snapshot.digest == self.shared.snapshot.load().digest => {
+            Some(snapshot) if snapshot.is_same_as(&self.shared.snapshot.load()) => {
                 Reload::Unchanged { digest: snapshot.digest }
             }
             Some(snapshot) => self.swap(snapshot),
