@@ -43,7 +43,12 @@ fn nothing_reaches_up() {
     assert_eq!(crates, floors.keys().cloned().collect::<Vec<_>>(), "the table and the folders differ");
     for name in &crates {
         for used in uses(name) {
-            assert!(floors[&used] < floors[name], "{name} (floor {}) uses {used} (floor {})", floors[name], floors[&used]);
+            assert!(
+                floors[&used] < floors[name],
+                "{name} (floor {}) uses {used} (floor {})",
+                floors[name],
+                floors[&used]
+            );
         }
     }
 }
