@@ -73,7 +73,9 @@ impl Gateway {
                 return Err(self.failure(format!("it ended with {status}")));
             }
             if ready(self.addresses).await {
-                return Ok(());
+                // Somebody else's listener would have answered the same.
+                let failure = self.failure("an address was taken".into());
+                return if failure.address_in_use() { Err(failure) } else { Ok(()) };
             }
             if started.elapsed() > DEADLINE {
                 return Err(self.failure(format!("it was not ready after {DEADLINE:?}")));

@@ -136,8 +136,8 @@ impl Setup {
         self
     }
 
-    /// Writes everything out and starts the gateway; returns when it is ready. A port that a neighbour took between
-    /// the choice and the start costs another attempt, at most three.
+    /// Writes everything out and starts the gateway; returns when it is ready. A port that somebody
+    /// took between the choice and the start costs another attempt, at most three.
     pub async fn start(self) -> Gateway {
         for _ in 0..2 {
             match Gateway::start(self.clone()).await {
