@@ -57,7 +57,7 @@ impl fmt::Display for CaseFailure {
 /// Runs cases against the catalogue. A case of an unknown rule or with a wrong target is reported at its place.
 pub fn run_cases(catalogue: &Catalogue, cases: &[Placed<'_, RawCase>]) -> CaseReport {
     let mut report = CaseReport::default();
-    let profile = match RuleSet::new(catalogue, |_, _| true) {
+    let profile = match RuleSet::new(catalogue, &catalogue.all()) {
         Ok(set) => everything(set),
         Err(error) => {
             if let Some(first) = cases.first() {

@@ -8,7 +8,7 @@ use rampart_settings::{Place, Report, Size};
 
 use crate::exclusion::Exemption;
 use crate::raw::{Mode, RawProfile, Reaction};
-use crate::rule::{Catalogue, Placed};
+use crate::rule::{Catalogue, Placed, RuleBits};
 use crate::ruleset::RuleSet;
 
 /// Score from which a request is blocked: one critical match.
@@ -90,12 +90,13 @@ pub type Profiles = BTreeMap<Arc<str>, Arc<Profile>>;
 pub fn compile_profiles(raws: &BTreeMap<String, Placed<'_, RawProfile>>, catalogue: &Catalogue) -> Profiles {
     // What is inherited was reported where it is written, so it is read again in silence.
     let silent = Report::default();
+    let mut sets = RuleSets::default();
     let compiled = raws.iter().filter_map(|(name, own)| {
         let mut lineage = lineage(name, raws, &own.place, &silent)?;
         if let Some(last) = lineage.last_mut() {
             last.1 = own.place.clone();
         }
-        Some((Arc::from(name.as_str()), Arc::new(compile(name, &lineage, catalogue))))
+        Some((Arc::from(name.as_str()), Arc::new(compile(name, &lineage, catalogue, &mut sets))))
     });
     compiled.collect()
 }
@@ -135,7 +136,8 @@ fn nearest<T>(lineage: &Lineage<'_>, setting: impl Fn(&RawProfile) -> Option<T>)
     lineage.iter().rev().find_map(|(raw, _)| setting(raw))
 }
 
-fn compile(name: &str, lineage: &Lineage<'_>, catalogue: &Catalogue) -> Profile {
+fn compile(name: &str, lineage: &Lineage<'_>, catalogue: &Catalogue, sets: &mut RuleSets) -> Profile {
+    let mode = nearest(lineage, |raw| raw.mode).unwrap_or_default();
     let paranoia = nearest(lineage, |raw| raw.paranoia).unwrap_or(1);
     let exemptions = lineage.iter().flat_map(|(raw, place)| {
         let place = place.key("exempt");
@@ -144,12 +146,12 @@ fn compile(name: &str, lineage: &Lineage<'_>, catalogue: &Catalogue) -> Profile 
     });
     Profile {
         name: name.into(),
-        mode: nearest(lineage, |raw| raw.mode).unwrap_or_default(),
+        mode,
         body: body(lineage),
         limits: lineage.iter().fold(Limits::DEFAULT, |limits, (raw, place)| {
             raw.limits.as_ref().map_or(limits, |raw| raw.compile(&limits, &place.key("limits")))
         }),
-        rules: Arc::new(rules(lineage, paranoia, catalogue)),
+        rules: rules(lineage, mode, paranoia, catalogue, sets),
         threshold: nearest(lineage, |raw| raw.threshold).unwrap_or(DEFAULT_THRESHOLD),
         first_match: nearest(lineage, |raw| raw.first_match).unwrap_or(false),
         paranoia,
@@ -172,7 +174,23 @@ fn body(lineage: &Lineage<'_>) -> BodyMode {
     mode
 }
 
-fn rules(lineage: &Lineage<'_>, paranoia: u8, catalogue: &Catalogue) -> RuleSet {
+/// Rule sets by the rules that are in them: profiles that run the same rules share one set, with its automata.
+#[derive(Default)]
+struct RuleSets(Vec<(RuleBits, Arc<RuleSet>)>);
+
+impl RuleSets {
+    fn of(&mut self, chosen: RuleBits, catalogue: &Catalogue) -> Result<Arc<RuleSet>, String> {
+        if let Some((_, set)) = self.0.iter().find(|(held, _)| *held == chosen) {
+            return Ok(Arc::clone(set));
+        }
+        let set = Arc::new(RuleSet::new(catalogue, &chosen)?);
+        self.0.push((chosen, Arc::clone(&set)));
+        Ok(set)
+    }
+}
+
+/// The rules that a profile runs: those it chooses, up to its paranoia level; none where it is off.
+fn rules(lineage: &Lineage<'_>, mode: Mode, paranoia: u8, catalogue: &Catalogue, sets: &mut RuleSets) -> Arc<RuleSet> {
     let mut chosen = catalogue.all();
     for (raw, place) in lineage {
         if let Some(selection) = &raw.rules {
@@ -182,12 +200,15 @@ fn rules(lineage: &Lineage<'_>, paranoia: u8, catalogue: &Catalogue) -> RuleSet 
             chosen.remove(&catalogue.select(selection, &place.key("without")));
         }
     }
-    let set = RuleSet::new(catalogue, |index, rule| chosen.holds(index) && rule.paranoia() <= paranoia);
-    set.unwrap_or_else(|error| {
+    if mode == Mode::Off {
+        return Arc::default();
+    }
+    chosen.remove(&catalogue.above(paranoia));
+    sets.of(chosen, catalogue).unwrap_or_else(|error| {
         if let Some(own) = lineage.last() {
             own.1.error(format!("the rules of this profile do not compile together: {error}"));
         }
-        RuleSet::default()
+        Arc::default()
     })
 }
 

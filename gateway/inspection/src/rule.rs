@@ -274,6 +274,13 @@ impl Catalogue {
         bits
     }
 
+    /// The rules above a paranoia level.
+    pub(crate) fn above(&self, paranoia: u8) -> RuleBits {
+        let mut bits = RuleBits::none(self.rules.len());
+        self.mark(&mut bits, |rule| rule.paranoia() > paranoia);
+        bits
+    }
+
     fn mark(&self, bits: &mut RuleBits, wanted: impl Fn(&Rule) -> bool) -> bool {
         let mut any = false;
         for (index, rule) in self.rules.iter().enumerate() {

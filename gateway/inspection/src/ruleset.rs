@@ -12,7 +12,7 @@ use crate::bytes::ByteSet;
 use crate::literals::Clauses;
 use crate::operator::Operator;
 use crate::prefilter::Prefilter;
-use crate::rule::{Catalogue, Rule};
+use crate::rule::{Catalogue, Rule, RuleBits};
 use crate::target::{Domain, Domains};
 use crate::transform::Transformation;
 
@@ -97,11 +97,11 @@ impl Domain {
 }
 
 impl RuleSet {
-    /// Lays out the rules of the catalogue that `wanted` names.
-    pub(crate) fn new(catalogue: &Catalogue, wanted: impl Fn(usize, &Rule) -> bool) -> Result<Self, String> {
+    /// Lays out the chosen rules of the catalogue.
+    pub(crate) fn new(catalogue: &Catalogue, chosen: &RuleBits) -> Result<Self, String> {
         let mut nodes = Vec::new();
         let mut active = Vec::new();
-        for (index, rule) in catalogue.shared().iter().enumerate().filter(|(index, rule)| wanted(*index, rule)) {
+        for (index, rule) in catalogue.shared().iter().enumerate().filter(|(index, _)| chosen.holds(*index)) {
             active.push(Active {
                 rule: Arc::clone(rule),
                 index,

@@ -3,6 +3,8 @@
 
 #![expect(clippy::expect_used, reason = "an integration test")]
 
+use std::sync::Arc;
+
 use rampart_inspection::{Findings, Scratch};
 use rampart_message::{Body, Head, Headers, Message, Version};
 
@@ -41,6 +43,15 @@ fn rules_compile_and_their_cases_hold() {
             shipped.profiles.get(profile).expect("a shipped profile").rules.unfiltered().collect();
         assert!(unfiltered.is_empty(), "run on every value: {unfiltered:?}");
     }
+}
+
+#[test]
+fn profiles_that_run_the_same_rules_share_them() {
+    let shipped = shipped();
+    let rules = |name: &str| Arc::clone(&shipped.profiles.get(name).expect("a shipped profile").rules);
+    assert!(Arc::ptr_eq(&rules("default"), &rules("prompt")));
+    assert!(rules("strict").len() > rules("default").len());
+    assert!(rules("off").is_empty());
 }
 
 #[test]
