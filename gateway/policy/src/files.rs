@@ -33,10 +33,11 @@ pub(crate) struct File {
 
 /// Reads one file whole; a larger one than [`MAX_FILE`] is an error.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = fs::File::open(path)?;
-    if !file.metadata()?.is_file() {
+    // Asked before opening: to open a pipe is to wait for whoever writes into it.
+    if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
+    let file = fs::File::open(path)?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE.bytes() + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE.bytes() {

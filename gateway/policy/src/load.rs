@@ -147,6 +147,9 @@ impl Sources<'_> {
             return None;
         }
         compiled.compare(&config, &upstreams, &place);
+        if !report.is_ok() {
+            return None;
+        }
         let Attached { files, public } = checks.attached.take();
         self.watched.extend(files);
         self.watched.sort_unstable();

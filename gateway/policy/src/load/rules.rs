@@ -240,7 +240,8 @@ impl Compiled {
             );
         }
         if self.routes.is_empty() {
-            place.key("rules").warn("there are no routes: every request gets 404", "add a [[route]] to a rules file");
+            let help = "add a [[route]] to a rules file; were files moved away, put them back";
+            place.key("rules").error_help("there are no routes: every request would get 404", help);
         }
     }
 

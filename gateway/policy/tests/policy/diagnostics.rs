@@ -273,7 +273,7 @@ fn what_nothing_uses_is_said_once_all_is_right() {
     rules(
         "[profile.spare]",
         &[
-            "config.toml:1:9 rules: there are no routes: every request gets 404 (add a [[route]] to a rules file)",
+            "config.toml:1:9 rules: there are no routes: every request would get 404 (add a [[route]] to a rules file; were files moved away, put them back)",
             "config.toml:5:11 upstream.agents: no route uses the upstream \"agents\" (`upstream = \"agents\"` in a route makes use of it)",
             "r.toml:2:10 profile.spare: no route uses the profile \"spare\" (`inspection = \"spare\"` in a route makes use of it)",
         ],

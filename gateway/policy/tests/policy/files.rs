@@ -74,6 +74,27 @@ fn every_rules_file_below_is_read_and_nothing_else() {
 
 #[cfg(unix)]
 #[test]
+fn a_pipe_is_refused_and_not_waited_for() {
+    let folder = Folder::new();
+    folder.write("rules/routes.toml", route("a"));
+    let made = std::process::Command::new("mkfifo").arg(folder.path("rules/pipe.toml")).status().unwrap();
+    assert!(made.success());
+    let (said, snapshot) = folder.load();
+    assert!(snapshot.is_none());
+    assert!(
+        said.iter().any(|line| line.contains("rules/pipe.toml") && line.contains("not a regular file")),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_directory_without_routes_replaces_nothing() {
+    let (said, snapshot) = Folder::new().load();
+    assert!(snapshot.is_none());
+    assert!(said.iter().any(|line| line.contains("there are no routes")), "{said:?}");
+}
+
+#[test]
 fn links_are_followed_below_the_directory_only() {
     use std::os::unix::fs::symlink;
 

@@ -100,7 +100,8 @@ fn headers_change_on_the_way() {
 
 #[test]
 fn overrides_reach_the_snapshot() {
-    let rules = format!("version = 1\n{PROFILE}");
+    let route = "[[route]]\nname = \"all\"\nmatch = { path = \"/**\" }\nupstream = \"agents\"";
+    let rules = format!("version = 1\n{route}\n{PROFILE}");
     let embedded = Embedded { config: ("config.toml", CONFIG), rules: &[("r.toml", &rules)] };
     let variables = [
         ("RAMPART__LISTENER__MAIN__ADDRESS", "[::1]:8443"),
