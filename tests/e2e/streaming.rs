@@ -59,6 +59,33 @@ async fn an_upgrade_where_the_route_takes_none_is_refused() {
     origin.expect_untouched();
 }
 
+/// What follows a handshake is not inspected. The fields of one on a request with a body must not have that effect.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_field_does_not_switch_body_inspection_off() {
+    const SOCKET: &str =
+        "[[route]]\nname = \"socket\"\nmatch = { path = \"/**\" }\nupstream = \"agents\"\nwebsocket = true\n";
+    let origin = CountingOrigin::start().await;
+    let gateway = Setup::new(origin.address).routes(SOCKET).start().await;
+    let attack = r#"{"title": "'; DROP TABLE users; --"}"#;
+    let length = attack.len().to_string();
+    let body = [("Content-Type", "application/json"), ("Content-Length", &*length)];
+    for fields in [&HANDSHAKE[..], &HANDSHAKE[..2]] {
+        for method in ["POST", "GET"] {
+            let head = shape::head(method, "/ws", &[fields, &body].concat());
+            let response = gateway.ask(&[head, attack.as_bytes().to_vec()].concat()).await;
+            response.expect_problem(400, "upgrade_refused");
+        }
+    }
+    let head = shape::head("POST", "/ws", &[&HANDSHAKE[1..], &body].concat());
+    gateway.ask(&[head, attack.as_bytes().to_vec()].concat()).await.expect_problem(400, "payload_blocked");
+    let chunked = [&HANDSHAKE[..], &[("Transfer-Encoding", "chunked")]].concat();
+    let bytes = [shape::head("POST", "/ws", &chunked), shape::chunked(attack.as_bytes(), 7)].concat();
+    gateway.ask(&bytes).await.expect_problem(400, "upgrade_refused");
+    let old = String::from_utf8(shape::head("GET", "/ws", &HANDSHAKE)).unwrap().replace("HTTP/1.1", "HTTP/1.0");
+    gateway.ask(old.as_bytes()).await.expect_problem(400, "upgrade_refused");
+    origin.expect_untouched();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_head_of_a_websocket_is_inspected() {
     let origin = CountingOrigin::scripted(|_| Answer::Echo(websocket_answer())).await;

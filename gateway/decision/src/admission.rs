@@ -89,7 +89,7 @@ pub fn admit<'s, 'h>(
         return Err(Box::new(odd_path(route, head, &target, path, problem, workspace)));
     }
     let deny = |refusal| Box::new(Denied { route: Some(route), refusal, findings: Findings::default() });
-    let websocket = head::wants_websocket(&head.headers);
+    let websocket = head::websocket(head, declared).map_err(deny)?;
     if websocket && !route.websocket {
         return Err(deny(Refusal::new(Code::UpgradeRefused, "this route takes no WebSocket", "Send a plain request")));
     }

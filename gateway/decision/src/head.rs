@@ -6,7 +6,7 @@
 
 use rampart_message::{Head, Headers, Version};
 
-use crate::{Code, Refusal};
+use crate::{Code, Declared, Refusal};
 
 /// Longest host that is taken, in bytes: 253 of a name (RFC 1035 section 2.3.4) and a port.
 const MAX_HOST: usize = 260;
@@ -99,14 +99,38 @@ fn bad_host(error: &'static str) -> Refusal {
     Refusal::new(Code::HostInvalid, error, "Name the host once, as a name or an address, with an optional port")
 }
 
-/// Whether the request asks to become a WebSocket (RFC 6455 section 4.1): HTTP/1.1 with both fields.
-pub(crate) fn wants_websocket(headers: &Headers<'_>) -> bool {
+/// Whether the request becomes a WebSocket: a handshake of RFC 6455 section 4.1, and nothing that only looks like one.
+///
+/// What follows a handshake passes unread, so the two fields alone must not make one of a request that has a body. A request
+/// that names both and is no handshake is refused.
+pub(crate) fn websocket(head: &Head<'_>, declared: Declared) -> Result<bool, Refusal> {
     let names = |field: &str, word: &[u8]| {
-        headers
+        head.headers
             .get_all(field)
             .any(|value| value.split(|&b| b == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(word)))
     };
-    names("upgrade", b"websocket") && names("connection", b"upgrade")
+    if !names("upgrade", b"websocket") || !names("connection", b"upgrade") {
+        return Ok(false);
+    }
+    let one = |field: &str| {
+        let mut values = head.headers.get_all(field);
+        values.next().filter(|_| values.next().is_none()).map(<[u8]>::trim_ascii)
+    };
+    let handshake = head.method == b"GET"
+        && head.version == Version::Http11
+        && declared == Declared::Nothing
+        && head.headers.get("content-length").is_none_or(|length| length == b"0")
+        && head.headers.get("transfer-encoding").is_none()
+        && one("sec-websocket-key").is_some_and(|key| !key.is_empty())
+        && one("sec-websocket-version") == Some(b"13");
+    if handshake {
+        return Ok(true);
+    }
+    Err(Refusal::new(
+        Code::UpgradeRefused,
+        "the request asks for a WebSocket and is no handshake of one",
+        "Send GET over HTTP/1.1 without a body, with Sec-WebSocket-Key and Sec-WebSocket-Version 13",
+    ))
 }
 
 /// Refuses an expectation that nobody here meets (RFC 9110 section 10.1.1).
@@ -194,10 +218,41 @@ mod tests {
     }
 
     #[test]
-    fn a_websocket_needs_both_fields() {
-        let check = |fields: &[(&[u8], &[u8])]| wants_websocket(&Headers::new(fields));
-        assert!(check(&[(b"Upgrade", b"websocket"), (b"Connection", b"keep-alive, Upgrade")]));
-        assert!(!check(&[(b"Upgrade", b"websocket")]));
-        assert!(!check(&[(b"Upgrade", b"h2c"), (b"Connection", b"Upgrade")]));
+    fn a_websocket_is_a_whole_handshake_and_nothing_less() {
+        type Fields<'a> = &'a [(&'a [u8], &'a [u8])];
+        const UPGRADE: (&[u8], &[u8]) = (b"Upgrade", b"websocket");
+        const CONNECTION: (&[u8], &[u8]) = (b"Connection", b"keep-alive, Upgrade");
+        const KEY: (&[u8], &[u8]) = (b"Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ==");
+        const VERSION: (&[u8], &[u8]) = (b"Sec-WebSocket-Version", b"13");
+        const HANDSHAKE: Fields<'_> = &[UPGRADE, CONNECTION, KEY, VERSION];
+        #[track_caller]
+        fn check(method: &str, version: Version, declared: Declared, fields: Fields<'_>, expect: Result<bool, Code>) {
+            let headers = Headers::new(fields);
+            let head = Head { method: method.as_bytes(), target: b"/", version, authority: None, headers };
+            assert_eq!(websocket(&head, declared).map_err(|refusal| refusal.code), expect, "{fields:?}");
+        }
+        let http11 = |fields, expect| check("GET", Version::Http11, Declared::Nothing, fields, expect);
+        http11(HANDSHAKE, Ok(true));
+        http11(&[UPGRADE, CONNECTION, KEY, VERSION, (b"Content-Length", b"0")], Ok(true));
+        http11(&[UPGRADE, KEY, VERSION], Ok(false));
+        http11(&[(b"Upgrade", b"h2c"), CONNECTION, KEY, VERSION], Ok(false));
+        http11(&[CONNECTION, KEY, VERSION], Ok(false));
+
+        let refused = Err(Code::UpgradeRefused);
+        http11(&[UPGRADE, CONNECTION, VERSION], refused);
+        http11(&[UPGRADE, CONNECTION, KEY], refused);
+        http11(&[UPGRADE, CONNECTION, VERSION, (b"Sec-WebSocket-Key", b" ")], refused);
+        http11(&[UPGRADE, CONNECTION, VERSION, KEY, KEY], refused);
+        http11(&[UPGRADE, CONNECTION, KEY, (b"Sec-WebSocket-Version", b"8")], refused);
+        http11(&[UPGRADE, CONNECTION, KEY, (b"Sec-WebSocket-Version", b"13, 8")], refused);
+        http11(&[UPGRADE, CONNECTION, KEY, VERSION, (b"Content-Length", b"5")], refused);
+        http11(&[UPGRADE, CONNECTION, KEY, VERSION, (b"Transfer-Encoding", b"chunked")], refused);
+        for method in ["POST", "PUT", "HEAD", "get"] {
+            check(method, Version::Http11, Declared::Nothing, HANDSHAKE, refused);
+        }
+        check("GET", Version::Http10, Declared::Nothing, HANDSHAKE, refused);
+        check("GET", Version::Http2, Declared::Nothing, HANDSHAKE, refused);
+        check("GET", Version::Http11, Declared::Length(1), HANDSHAKE, refused);
+        check("GET", Version::Http11, Declared::Unknown, HANDSHAKE, refused);
     }
 }

@@ -177,6 +177,14 @@ fn decide(snapshot: &Snapshot, sent: Sent<'_>) -> Outcome {
     Outcome { plan: Some(plan), verdict: judged.verdict, code: judged.code, refusal: judged.refusal }
 }
 
+/// A WebSocket handshake; the first two fields alone are none.
+const HANDSHAKE: &[(&str, &str)] = &[
+    ("Upgrade", "websocket"),
+    ("Connection", "upgrade"),
+    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ("Sec-WebSocket-Version", "13"),
+];
+
 const ATTACK: &str = r#"{"title": "'; DROP TABLE users; --"}"#;
 
 #[test]
@@ -224,10 +232,14 @@ fn each_refusal_has_its_code() {
     check(Sent { target: "/files/%2e%2e/%2e%2e/etc/passwd", ..sent }, Code::RouteNotFound);
     check(Sent { target: "/files/../files/x", ..sent }, Code::PayloadBlocked);
     check(Sent { target: "/files/..%2f..%2fetc", ..sent }, Code::PayloadBlocked);
-    check(
-        Sent { target: "/files/x", fields: &[("Upgrade", "websocket"), ("Connection", "upgrade")], ..sent },
-        Code::UpgradeRefused,
-    );
+    check(Sent { target: "/files/x", fields: HANDSHAKE, ..sent }, Code::UpgradeRefused);
+    let bare = &HANDSHAKE[..2];
+    for target in ["/files/x", "/ws", "/stream", "/off"] {
+        check(Sent { target, fields: bare, ..sent }, Code::UpgradeRefused);
+        check(Sent { method: "POST", target, body: ATTACK, fields: HANDSHAKE }, Code::UpgradeRefused);
+        check(Sent { target, body: ATTACK, fields: HANDSHAKE, ..sent }, Code::UpgradeRefused);
+    }
+    check(Sent { method: "POST", target: "/ws", body: ATTACK, fields: &HANDSHAKE[..1] }, Code::PayloadBlocked);
     check(Sent { method: "POST", target: "/short", body: r#"{"a":{"b":{"c":1}}}"#, fields: &[] }, Code::ContentLimit);
     check(Sent { method: "POST", target: "/short", body: r#"{"a":"12345678901"}"#, fields: &[] }, Code::ContentLimit);
     check(Sent { method: "POST", target: "/short", body: r#"{"a":"1""#, fields: &[] }, Code::MalformedContent);
@@ -250,8 +262,9 @@ fn the_body_plan_follows_route_and_profile() {
     check("/api/v1/tasks", &[], BodyPlan::Buffer { limit_bytes: 1024 });
     check("/files/x", &[], BodyPlan::Buffer { limit_bytes: 10 << 20 });
     check("/stream", &[], BodyPlan::Stream { limit_bytes: None });
-    let socket = [("Upgrade", "websocket"), ("Connection", "upgrade")];
-    check("/ws", &socket, BodyPlan::Stream { limit_bytes: None });
+    check("/ws", &[], BodyPlan::Buffer { limit_bytes: 10 << 20 });
+    let socket = decide(&snapshot, Sent { method: "GET", target: "/ws", fields: HANDSHAKE, ..Sent::default() });
+    assert_eq!(socket.plan, Some(BodyPlan::Stream { limit_bytes: None }));
     let none = decide(&snapshot, Sent { method: "GET", target: "/files/x", ..Sent::default() });
     assert_eq!(none.plan, Some(BodyPlan::None));
     assert!(matches!(
@@ -291,5 +304,14 @@ fn codes_are_stable_words_with_statuses_of_the_contract() {
             _ => Verdict::Refused,
         };
         assert_eq!(code.verdict(), expected, "{code:?}");
+    }
+}
+
+#[test]
+fn the_readme_lists_every_code_with_its_status() {
+    let readme = include_str!("../../../README.md");
+    for code in Code::ALL {
+        let row = format!("| `{}` | {} | {} |", code.as_str(), code.status(), code.verdict());
+        assert!(readme.contains(&row), "the README has no row {row}");
     }
 }
