@@ -11,6 +11,7 @@
 //! | broken after some output | that output is inspected; `bad_encoding` |
 //! | ends early | what decoded is inspected; `truncated_encoding` |
 //! | bytes after the end | ignored; `trailing_encoded_bytes` |
+//! | a gzip member with an extra field, a comment, reserved flags, or a name that is no plain file name; a skippable zstd frame | the text is inspected; `bad_encoding`, because what a decoder skips is forwarded and seen by nobody |
 //! | more output than a bound | cut there; `limit_exceeded` |
 
 use std::borrow::Cow;
@@ -29,6 +30,13 @@ const RATIO_FREE: usize = 64 << 10;
 const STEP: usize = 16 << 10;
 /// The largest zstd window, as a power of two.
 const ZSTD_WINDOW_LOG: u32 = 23;
+/// Flags of a gzip member (RFC 1952 section 2.3.1).
+const GZIP_EXTRA: u8 = 1 << 2;
+const GZIP_NAME: u8 = 1 << 3;
+const GZIP_COMMENT: u8 = 1 << 4;
+const GZIP_RESERVED: u8 = 0b1110_0000;
+/// The longest name of a file in a gzip member that is taken for one.
+const GZIP_NAME_MAX: usize = 255;
 
 /// A content coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +126,9 @@ fn decode(coding: Coding, input: &[u8], out: &mut Output, problems: &mut Problem
     // A body of no bytes is no text of no bytes, but every client that forgot to compress sends it.
     while !rest.is_empty() {
         let before = rest.len();
+        if let Some(hidden) = hidden(coding, rest) {
+            note(problems, Problem::case(ProblemCode::BadEncoding, At::Body, hidden));
+        }
         match coding {
             Coding::Gzip => out.drain(GzDecoder::new(&mut rest))?,
             Coding::Deflate if has_zlib_header(rest) => out.drain(ZlibDecoder::new(&mut rest))?,
@@ -140,6 +151,36 @@ fn decode(coding: Coding, input: &[u8], out: &mut Output, problems: &mut Problem
     Ok(())
 }
 
+/// Room for text that a decoder skips, at the start of a member or frame: what it is, if it is used.
+fn hidden(coding: Coding, input: &[u8]) -> Option<&'static str> {
+    match coding {
+        Coding::Gzip => hidden_in_member(input),
+        Coding::Zstd => is_skippable(input).then_some("a skippable zstd frame"),
+        Coding::Deflate | Coding::Brotli => None,
+    }
+}
+
+/// RFC 1952 section 2.3. `gzip FILE` writes the name of the file; nothing on the way of a request writes the other fields.
+fn hidden_in_member(input: &[u8]) -> Option<&'static str> {
+    let [0x1f, 0x8b, _, flags, _, _, _, _, _, _, rest @ ..] = input else { return None };
+    if flags & GZIP_EXTRA != 0 {
+        return Some("a gzip member with an extra field");
+    }
+    if flags & GZIP_COMMENT != 0 {
+        return Some("a gzip member with a comment");
+    }
+    if flags & GZIP_RESERVED != 0 {
+        return Some("a gzip member with reserved flags");
+    }
+    if flags & GZIP_NAME == 0 {
+        return None;
+    }
+    let end = memchr::memchr(0, rest).unwrap_or(rest.len());
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b" ._-/".contains(byte);
+    let is_plain = end <= GZIP_NAME_MAX && rest.iter().take(end).all(plain);
+    (!is_plain).then_some("a gzip member with an odd name")
+}
+
 /// RFC 1950 section 2.2: method 8, and a check that makes the first two bytes a multiple of 31.
 fn has_zlib_header(input: &[u8]) -> bool {
     matches!(input, [cmf, flg, ..] if cmf & 15 == 8 && (u16::from(*cmf) << 8 | u16::from(*flg)).is_multiple_of(31))
@@ -147,7 +188,12 @@ fn has_zlib_header(input: &[u8]) -> bool {
 
 /// RFC 8878 section 3.1: a frame, or a skippable one.
 fn starts_zstd_frame(input: &[u8]) -> bool {
-    matches!(input, [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
+    matches!(input, [0x28, 0xb5, 0x2f, 0xfd, ..]) || is_skippable(input)
+}
+
+/// RFC 8878 section 3.1.2.
+fn is_skippable(input: &[u8]) -> bool {
+    matches!(input, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
 }
 
 impl Output {
@@ -298,6 +344,37 @@ mod tests {
         check("compress", b"x", b"x", Some(ProblemCode::UnknownEncoding));
         check("gzip;q=1", b"x", b"x", Some(ProblemCode::UnknownEncoding));
         check("gzip, gzip, gzip", b"x", b"x", Some(ProblemCode::LimitExceeded));
+    }
+
+    fn member(build: impl FnOnce(flate2::GzBuilder) -> flate2::GzBuilder, text: &[u8]) -> Vec<u8> {
+        let mut encoder = build(flate2::GzBuilder::new()).write(Vec::new(), Compression::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn what_a_decoder_skips_is_said() {
+        let bad = Some(ProblemCode::BadEncoding);
+        let named = |name: &str| member(|gzip| gzip.filename(name), b"text");
+        check("gzip", &named("backup-2026_11/notes 1.txt"), b"text", None);
+        check("gzip", &named(&"n".repeat(255)), b"text", None);
+        check("gzip", &named(&"n".repeat(256)), b"text", bad);
+        check("gzip", &named("'; DROP TABLE users; --"), b"text", bad);
+        check("gzip", &named("\u{e9}"), b"text", bad);
+        check("gzip", &member(|gzip| gzip.comment("hidden"), b"text"), b"text", bad);
+        check("gzip", &member(|gzip| gzip.extra("hidden"), b"text"), b"text", bad);
+        let mut reserved = encode("gzip", b"text");
+        reserved[3] |= 0x40;
+        assert_eq!(undone("gzip", &reserved, &Limits::DEFAULT).2[0].code, ProblemCode::BadEncoding);
+        let second = [encode("gzip", b"a"), member(|gzip| gzip.comment("hidden"), b"b")].concat();
+        check("gzip", &second, b"ab", bad);
+        let inner = encode("gzip", &member(|gzip| gzip.comment("hidden"), b"text"));
+        check("gzip, gzip", &inner, b"text", bad);
+
+        let skippable = [&[0x5a, 0x2a, 0x4d, 0x18, 6, 0, 0, 0][..], b"hidden"].concat();
+        check("zstd", &[skippable.clone(), encode("zstd", b"a")].concat(), b"a", bad);
+        check("zstd", &[encode("zstd", b"a"), skippable.clone(), encode("zstd", b"b")].concat(), b"ab", bad);
+        check("zstd", &[encode("zstd", b"a"), skippable].concat(), b"a", bad);
     }
 
     #[test]
