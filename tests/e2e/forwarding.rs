@@ -42,6 +42,29 @@ async fn forwarding_fields_of_a_stranger_are_overwritten() {
     assert_eq!(origin.last().all("x-forwarded-host"), ["gateway.test"]);
 }
 
+/// WSGI, CGI and PHP servers read `_` in a name as `-`.
+#[tokio::test(flavor = "multi_thread")]
+async fn forwarding_fields_spelled_otherwise_do_not_go_on() {
+    let (gateway, origin) = gateway_and_origin("").await;
+    let fields = [
+        ("X_Forwarded_For", "6.6.6.6"),
+        ("X-Forwarded_Proto", "https"),
+        ("X_Real_IP", "6.6.6.6"),
+        ("Transfer_Encoding", "chunked"),
+        ("Content_Length", "99"),
+        ("True-Client-IP", "6.6.6.6"),
+        ("X-HTTP-Method-Override", "DELETE"),
+        ("X_Kept", "yes"),
+    ];
+    assert_eq!(gateway.ask(&shape::head("GET", "/", &fields)).await.status, 200);
+    let seen = origin.last();
+    for (name, _) in &fields[..7] {
+        assert_eq!(seen.header(name), None, "{name} went on to the origin");
+    }
+    assert_eq!(seen.header("x_kept"), Some("yes"));
+    assert_eq!(seen.all("x-forwarded-for"), ["127.0.0.1"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn forwarding_fields_of_a_trusted_proxy_are_walked_from_the_right() {
     let (gateway, origin) = gateway_and_origin("trusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\"]").await;

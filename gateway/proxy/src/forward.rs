@@ -2,8 +2,8 @@
 //!
 //! - The target is the normalised path (the one that was matched and inspected), rewritten as its route says, and the query
 //!   as received; always in origin form.
-//! - Forwarding fields are overwritten, never appended to: what a stranger wrote into them is gone. So are the fields by
-//!   which some servers let a request name another path or host than its own.
+//! - Forwarding fields are overwritten, never appended to: what a stranger wrote into them is gone, in whatever spelling. So
+//!   are the fields by which some servers let a request name another path, host or method than its own.
 //! - Framing is the gateway's: a buffered body goes with its exact `Content-Length`, and never with `Transfer-Encoding`.
 //!   `Expect` ends here, the gateway has answered it.
 //! - Pingora has removed the single-connection fields and those that `Connection` nominates before this runs
@@ -13,12 +13,13 @@ use std::net::IpAddr;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderName, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use rampart_decision::{Code, Refusal};
 use rampart_policy::HeaderEdits;
 use rampart_upstream::{HostHeader, Lease};
+use smallvec::SmallVec;
 
 use crate::body::BodyFault;
 use crate::context::Context;
@@ -29,18 +30,63 @@ use crate::response::X_REQUEST_ID;
 /// Pingora refuses a request whose `Connection` names this many fields or more.
 const MAX_NOMINATIONS: usize = 10;
 
-/// Removed from every request: they claim to come from a proxy in front, or to override the request's own target.
-const UNTRUSTED: [HeaderName; 9] = [
-    FORWARDED,
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-forwarded-server"),
-    HeaderName::from_static("x-forwarded-prefix"),
-    HeaderName::from_static("x-forwarded-scheme"),
-    HeaderName::from_static("x-forwarded-ssl"),
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-rewrite-url"),
-    HeaderName::from_static("x-client-ip"),
+/// Removed from every request: they claim to come from a proxy in front, or override the request's own target or method.
+/// Their first bytes are among [`untrusted`]'s.
+const UNTRUSTED: [&str; 29] = [
+    "cf-connecting-ip",
+    "client-ip",
+    "forwarded",
+    "front-end-https",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-forwarded",
+    "x-forwarded-by",
+    "x-forwarded-path",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-protocol",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-forwarded-ssl",
+    "x-forwarded-uri",
+    "x-host",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+    "x-original-uri",
+    "x-original-url",
+    "x-original-forwarded-for",
+    "x-rewrite-uri",
+    "x-rewrite-url",
+    "x-scheme",
+    "x-url-scheme",
 ];
+
+/// What the gateway sets, answers by, or frames and inspects the request by. No other spelling of these goes on, and no
+/// `Connection` field takes them away.
+const HELD: [&str; 13] = [
+    "authorization",
+    "cookie",
+    "expect",
+    "host",
+    "traceparent",
+    "tracestate",
+    "transfer-encoding",
+    "upgrade",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-request-id",
+];
+
+/// So do all fields that describe the content.
+const HELD_PREFIX: &[u8] = b"content-";
+
+/// Names to take out of a request without allocating.
+const INLINE_NAMES: usize = 8;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -75,6 +121,7 @@ pub(crate) fn request(session: &Session, request: &mut RequestHeader, ctx: &Cont
         HostHeader::Upstream => endpoint.map(|endpoint| endpoint.address().host_header()),
         HostHeader::Literal(host) => Some(&**host),
     });
+    strip(request, route.map(|route| &route.request_headers));
     if let Some(route) = route {
         edit(request, &route.request_headers)?;
     }
@@ -89,6 +136,50 @@ pub(crate) fn request(session: &Session, request: &mut RequestHeader, ctx: &Cont
         body_length: ctx.body.length,
     };
     shape(request, &forwarding)
+}
+
+/// Takes out what nobody outside may say: [`UNTRUSTED`] fields, and every other spelling of a field that the gateway vouches
+/// for. CGI and its heirs (RFC 3875 section 4.1.18: WSGI, PHP, Rack) read `X_Real_IP` as `X-Real-IP`, some of them any
+/// byte that is neither letter nor digit.
+///
+/// Before the route's own edits, which may set what they like.
+fn strip(request: &mut RequestHeader, edits: Option<&HeaderEdits>) {
+    let names: SmallVec<[HeaderName; INLINE_NAMES]> = request
+        .headers
+        .keys()
+        .filter(|name| untrusted(name.as_str()) || (oddly_spelled(name.as_str()) && vouched_for(name.as_str(), edits)))
+        .cloned()
+        .collect();
+    for name in &names {
+        request.remove_header(name);
+    }
+}
+
+fn untrusted(name: &str) -> bool {
+    matches!(name.as_bytes().first(), Some(b'c' | b'f' | b't' | b'x')) && UNTRUSTED.contains(&name)
+}
+
+/// Whether a name has bytes that some servers fold into `-`. Almost none has.
+fn oddly_spelled(name: &str) -> bool {
+    name.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte != b'-')
+}
+
+/// Whether a name folds into one that the gateway, or the route, has its own word for.
+fn vouched_for(name: &str, edits: Option<&HeaderEdits>) -> bool {
+    let name = name.as_bytes();
+    let edited = |edits: &HeaderEdits| {
+        let set = edits.set.iter().map(|(name, _)| name);
+        set.chain(&edits.remove).any(|field| folds_into(name, field.as_str().as_bytes()))
+    };
+    UNTRUSTED.iter().chain(&HELD).any(|field| folds_into(name, field.as_bytes()))
+        || name.get(..HELD_PREFIX.len()).is_some_and(|start| folds_into(start, HELD_PREFIX))
+        || edits.is_some_and(edited)
+}
+
+/// Both in lower case, as `HeaderName` has them.
+fn folds_into(name: &[u8], field: &[u8]) -> bool {
+    let fold = |byte: u8| if byte.is_ascii_alphanumeric() { byte } else { b'-' };
+    name.len() == field.len() && name.iter().zip(field).all(|(a, b)| fold(*a) == fold(*b))
 }
 
 fn edit(request: &mut RequestHeader, edits: &HeaderEdits) -> pingora::Result<()> {
@@ -127,9 +218,6 @@ pub(crate) fn body(chunk: &mut Option<Bytes>, last: bool, ctx: &mut Context) -> 
 pub(crate) fn shape(request: &mut RequestHeader, forwarding: &Forwarding<'_>) -> pingora::Result<()> {
     if let Some(target) = forwarding.target {
         request.set_raw_path(target)?;
-    }
-    for name in &UNTRUSTED {
-        request.remove_header(name);
     }
     request.remove_header(&EXPECT);
     request.insert_header("X-Forwarded-For", forwarding.client.to_string())?;
@@ -243,6 +331,7 @@ mod tests {
         for (name, value) in given {
             request.append_header(*name, *value).unwrap();
         }
+        strip(&mut request, None);
         shape(&mut request, forwarding).unwrap();
         for (name, value) in expect {
             let values: Vec<_> = request.headers.get_all(*name).iter().map(|v| v.to_str().unwrap()).collect();
@@ -278,6 +367,45 @@ mod tests {
                 ("expect", ""),
             ],
         );
+    }
+
+    #[test]
+    fn no_other_spelling_of_a_field_that_the_gateway_vouches_for_goes_on() {
+        let edits = HeaderEdits {
+            set: vec![(HeaderName::from_static("x-tenant-id"), http::HeaderValue::from_static("7"))],
+            remove: vec![HeaderName::from_static("x-debug-on")],
+        };
+        let gone = [
+            "X_Forwarded_For",
+            "X-Forwarded_For",
+            "X_Real_IP",
+            "x.real.ip",
+            "Transfer_Encoding",
+            "Content_Length",
+            "Content_Type",
+            "Content_Encoding",
+            "X_Forwarded_Proto",
+            "X_Request_Id",
+            "X_HTTP_Method_Override",
+            "True_Client_IP",
+            "X_Tenant_Id",
+            "X_Debug_On",
+        ];
+        let kept =
+            ["X_Odd", "X-Tenant-Id", "Content-Type", "Content-Length", "Contents", "X-Forwarded-Fo_", "Xray", "Te"];
+        for name in gone.iter().chain(&UNTRUSTED) {
+            let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+            request.append_header((*name).to_owned(), "a").unwrap();
+            request.append_header((*name).to_owned(), "b").unwrap();
+            strip(&mut request, Some(&edits));
+            assert!(request.headers.is_empty(), "{name}");
+        }
+        for name in kept {
+            let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+            request.append_header(name, "a").unwrap();
+            strip(&mut request, Some(&edits));
+            assert_eq!(request.headers.len(), 1, "{name}");
+        }
     }
 
     #[test]
