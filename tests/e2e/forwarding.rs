@@ -111,6 +111,18 @@ async fn connection_fields_end_at_the_gateway_both_ways() {
     }
 }
 
+/// Without its coding or its type, the body would be another one to the origin than it was to inspection.
+#[tokio::test(flavor = "multi_thread")]
+async fn connection_cannot_nominate_what_inspection_read() {
+    let (gateway, origin) = gateway_and_origin("").await;
+    for nominated in ["Content-Encoding", "Content-Type", "content-language", "Cookie"] {
+        let fields = [("Connection", nominated), ("Content-Type", "application/json"), ("Content-Length", "2")];
+        let bytes = [shape::head("POST", "/", &fields), b"{}".to_vec()].concat();
+        gateway.ask(&bytes).await.expect_problem(400, "framing_invalid");
+    }
+    origin.expect_untouched();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn trace_context_is_passed_on_and_what_is_none_is_not() {
     let (gateway, origin) = gateway_and_origin("").await;

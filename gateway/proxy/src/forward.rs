@@ -268,7 +268,8 @@ pub(crate) fn target(received: &[u8], path: &[u8], query: Option<&[u8]>) -> Opti
 }
 
 /// Refuses what Pingora would refuse only after it had connected: too many nominations, or nominated fields on which the
-/// gateway's own word depends (CVE-2026-105299).
+/// gateway's own word depends (CVE-2026-105299). And those by which the body was inspected: without its `Content-Encoding`
+/// it would be another body to the upstream.
 pub(crate) fn check_nominations(headers: &HeaderMap) -> Result<(), Refusal> {
     if !headers.contains_key(CONNECTION) {
         return Ok(());
@@ -284,7 +285,7 @@ pub(crate) fn check_nominations(headers: &HeaderMap) -> Result<(), Refusal> {
             return Err(Refusal::new(
                 Code::FramingInvalid,
                 "The Connection field names what it may not",
-                "Connection may name up to nine fields, and none that says where a request comes from or goes to.",
+                "Connection may name up to nine fields, and none that says where a request comes from, where it goes or what its content is.",
             ));
         }
     }
@@ -293,19 +294,9 @@ pub(crate) fn check_nominations(headers: &HeaderMap) -> Result<(), Refusal> {
 
 fn nominable(token: &[u8]) -> bool {
     let is_token = token.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b));
-    let held = [
-        "host",
-        "content-length",
-        "transfer-encoding",
-        "x-forwarded-for",
-        "x-forwarded-host",
-        "x-forwarded-proto",
-        "x-real-ip",
-        "x-request-id",
-        "authorization",
-        "cookie",
-    ];
-    is_token && !held.iter().any(|name| token.eq_ignore_ascii_case(name.as_bytes()))
+    let held = HELD.iter().filter(|name| **name != "upgrade").any(|name| token.eq_ignore_ascii_case(name.as_bytes()))
+        || token.get(..HELD_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(HELD_PREFIX));
+    is_token && !held
 }
 
 #[cfg(test)]
@@ -493,6 +484,12 @@ mod tests {
         check(&["close, x-REAL-ip"], false);
         check(&["Host"], false);
         check(&["authorization"], false);
+        check(&["keep-alive, Content-Encoding"], false);
+        check(&["content-TYPE"], false);
+        check(&["Content-Length"], false);
+        check(&["expect"], false);
+        check(&["traceparent"], false);
+        check(&["contents"], true);
         check(&["\"X-Forwarded-For\""], false);
         check(&[":authority"], false);
     }
