@@ -166,3 +166,12 @@ async fn a_body_goes_on_with_one_content_length_and_no_transfer_coding() {
     assert_eq!(seen.all("content-length"), ["7"]);
     assert_eq!(seen.all("transfer-encoding"), [""; 0]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_request_without_a_host_goes_on_with_the_origins() {
+    let (gateway, origin) = gateway_and_origin("").await;
+    assert_eq!(gateway.ask(b"GET / HTTP/1.0\r\nX-Forwarded-Host: evil.example\r\n\r\n").await.status, 200);
+    let seen = origin.last();
+    assert_eq!(seen.all("host"), [origin.address.to_string()]);
+    assert_eq!(seen.all("x-forwarded-host"), [""; 0]);
+}

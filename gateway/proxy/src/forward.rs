@@ -12,8 +12,8 @@
 use std::net::IpAddr;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING};
+use http::{HeaderMap, Version};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use rampart_decision::{Code, Refusal};
@@ -88,6 +88,7 @@ const HELD_PREFIX: &[u8] = b"content-";
 /// Names to take out of a request without allocating.
 const INLINE_NAMES: usize = 8;
 
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -98,7 +99,7 @@ pub(crate) struct Forwarding<'a> {
     pub(crate) target: Option<&'a [u8]>,
     /// `Host` to send, where it is not the client's.
     pub(crate) host: Option<&'a str>,
-    /// The host that the client asked for.
+    /// The host that the client asked for; empty where it named none (HTTP/1.0).
     pub(crate) client_host: &'a [u8],
     pub(crate) client: IpAddr,
     /// Whether the client came over TLS.
@@ -121,6 +122,15 @@ pub(crate) fn request(session: &Session, request: &mut RequestHeader, ctx: &Cont
         HostHeader::Upstream => endpoint.map(|endpoint| endpoint.address().host_header()),
         HostHeader::Literal(host) => Some(&**host),
     });
+    let client_host = head::host(session.req_header());
+    let host = host.or_else(|| {
+        // HTTP/1.0 may come without the field but goes on as HTTP/1.1, which may not (RFC 9112 section 3.2). That of HTTP/2
+        // is Pingora's to write.
+        let hostless = session.req_header().version != Version::HTTP_2 && !request.headers.contains_key(HOST);
+        let given = || std::str::from_utf8(client_host).ok().filter(|host| !host.is_empty());
+        let own = || endpoint.map(|endpoint| endpoint.address().host_header());
+        hostless.then(|| given().or_else(own)).flatten()
+    });
     strip(request, route.map(|route| &route.request_headers));
     if let Some(route) = route {
         edit(request, &route.request_headers)?;
@@ -128,7 +138,7 @@ pub(crate) fn request(session: &Session, request: &mut RequestHeader, ctx: &Cont
     let forwarding = Forwarding {
         target: ctx.target.as_deref(),
         host,
-        client_host: head::host(session.req_header()),
+        client_host,
         client: ctx.client,
         tls: ctx.tls,
         request_id: ctx.request_id(),
@@ -223,7 +233,11 @@ pub(crate) fn shape(request: &mut RequestHeader, forwarding: &Forwarding<'_>) ->
     request.insert_header("X-Forwarded-For", forwarding.client.to_string())?;
     request.insert_header("X-Real-IP", forwarding.client.to_string())?;
     request.insert_header("X-Forwarded-Proto", if forwarding.tls { "https" } else { "http" })?;
-    request.insert_header("X-Forwarded-Host", forwarding.client_host)?;
+    if forwarding.client_host.is_empty() {
+        request.remove_header(&X_FORWARDED_HOST);
+    } else {
+        request.insert_header("X-Forwarded-Host", forwarding.client_host)?;
+    }
     request.insert_header(X_REQUEST_ID, forwarding.request_id)?;
     if let Some(host) = forwarding.host {
         request.insert_header(HOST, host)?;
@@ -403,6 +417,11 @@ mod tests {
     fn host_and_trace() {
         check(&forwarding(), &[("Host", "a")], &[("host", "a")]);
         check(&Forwarding { host: Some("b:9"), ..forwarding() }, &[("Host", "a")], &[("host", "b:9")]);
+        let hostless = Forwarding { host: Some("b:9"), client_host: b"", ..forwarding() };
+        check(&hostless, &[("X-Forwarded-Host", "evil")], &[("host", "b:9"), ("x-forwarded-host", "")]);
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        shape(&mut request, &hostless).unwrap();
+        assert!(!request.headers.contains_key("x-forwarded-host"));
         let trace = [("traceparent", "00-x"), ("tracestate", "y")];
         check(&forwarding(), &trace, &trace);
         check(&Forwarding { trace: false, ..forwarding() }, &trace, &[("traceparent", ""), ("tracestate", "")]);
