@@ -140,6 +140,16 @@ async fn the_total_deadline_ends_an_answer_that_drips() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn interim_answers_without_end_are_ended() {
+    const HINT: &str = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let (gateway, _origin) = failing(|| Answer::Raw([&HINT.repeat(11), OK].concat().into_bytes()), "").await;
+    gateway.get("/").await.expect_problem(502, "upstream_protocol");
+    let (gateway, _origin) = failing(|| Answer::Raw([&HINT.repeat(3), OK].concat().into_bytes()), "").await;
+    assert_eq!(gateway.get("/").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_ends_early_is_not_passed_off_as_complete() {
     let origin =
         CountingOrigin::scripted(|_| Answer::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nonly this".to_vec()))

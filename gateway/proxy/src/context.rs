@@ -103,6 +103,8 @@ pub(crate) struct Towards {
     pub(crate) next: Option<Lease>,
     pub(crate) tried: Vec<EndpointId>,
     pub(crate) attempts: usize,
+    /// Interim responses so far.
+    pub(crate) interim: u32,
     /// When the first address was picked.
     pub(crate) began: Option<Instant>,
     /// When this attempt's connection was asked for.

@@ -138,11 +138,10 @@ impl ProxyHttp for Gateway {
     async fn upstream_response_filter(
         &self,
         _session: &mut Session,
-        _response: &mut ResponseHeader,
+        response: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        upstream::responded(ctx);
-        Ok(())
+        upstream::responded(ctx, response.status)
     }
 
     async fn response_filter(

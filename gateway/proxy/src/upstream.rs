@@ -1,7 +1,8 @@
 //! Towards the upstream: which endpoint, how to connect, which deadlines, what to try again.
 //!
-//! Every wait has a deadline (Pingora's defaults are none). The total deadline is looked at whenever something arrives, and
-//! no single wait may be longer than it. An attempt is repeated in two cases only, within [`Gateway::MAX_TRIES`]: nothing was
+//! Every wait has a deadline (Pingora's defaults are none). The total deadline is looked at whenever a head or a piece of
+//! body arrives, and no single wait may be longer than it. A head that comes byte by byte is looked at when it is whole: it
+//! may be late by as long as its last bytes take. An attempt is repeated in two cases only, within [`Gateway::MAX_TRIES`]: nothing was
 //! connected (at another endpoint, if there is one), or an idempotent request met a kept connection that the upstream had
 //! closed meanwhile, before any response.
 //!
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::StatusCode;
 use parking_lot::Mutex;
 use pingora::protocols::ALPN;
 use pingora::protocols::tls::CaType;
@@ -31,6 +33,9 @@ use rustls::pki_types::pem::PemObject;
 use crate::Gateway;
 use crate::context::Context;
 use crate::failure::refuse;
+
+/// Interim responses (1xx) that one exchange may have; one more ends it.
+const MAX_INTERIM: u32 = 10;
 
 /// Certificate authority files, read once per snapshot.
 #[derive(Default)]
@@ -150,11 +155,19 @@ pub(crate) fn connected(ctx: &mut Context, reused: bool) {
     }
 }
 
-/// The response header is there.
-pub(crate) fn responded(ctx: &mut Context) {
-    if let (Some(lease), Some(sent)) = (&ctx.upstream.lease, ctx.upstream.sent.take()) {
+/// A response header is there. It is refused where it is one interim response too many, and where it comes after the end of the
+/// time for the whole exchange.
+pub(crate) fn responded(ctx: &mut Context, status: StatusCode) -> Result<()> {
+    if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+        ctx.upstream.interim += 1;
+        if ctx.upstream.interim > MAX_INTERIM {
+            failed(ctx, Failure::Protocol);
+            return Err(refuse(ctx, broken("The upstream sent interim responses and no end of them")).into_up());
+        }
+    } else if let (Some(lease), Some(sent)) = (&ctx.upstream.lease, ctx.upstream.sent.take()) {
         lease.responded(sent.elapsed());
     }
+    in_time(ctx)
 }
 
 /// A piece of the response is there.
@@ -163,6 +176,11 @@ pub(crate) fn received(ctx: &mut Context, last: bool) -> Result<()> {
         ctx.upstream.ended = Some(Instant::now());
         return Ok(());
     }
+    in_time(ctx)
+}
+
+/// Refuses what comes after the end of the time for the whole exchange.
+fn in_time(ctx: &mut Context) -> Result<()> {
     match ctx.upstream.total {
         Some(total) if time_left(total, ctx).is_none() => {
             failed(ctx, Failure::TotalTimeout);
@@ -241,12 +259,14 @@ pub(crate) fn refusal_of(error: &Error) -> Refusal {
         ),
         Failure::Tls => tls_failed(),
         Failure::ConnectTimeout | Failure::ReadTimeout | Failure::WriteTimeout | Failure::TotalTimeout => timed_out(),
-        Failure::Closed | Failure::Protocol => Refusal::new(
-            Code::UpstreamProtocol,
-            "The upstream ended the exchange before its response was complete",
-            "Whether the request took effect is not known.",
-        ),
+        Failure::Closed | Failure::Protocol => {
+            broken("The upstream ended the exchange before its response was complete")
+        }
     }
+}
+
+fn broken(error: &'static str) -> Refusal {
+    Refusal::new(Code::UpstreamProtocol, error, "Whether the request took effect is not known.")
 }
 
 fn tls_failed() -> Refusal {
@@ -316,6 +336,32 @@ mod tests {
         check(ErrorType::ConnectionClosed, Failure::Closed, Code::UpstreamProtocol, 502);
         check(ErrorType::InvalidHTTPHeader, Failure::Protocol, Code::UpstreamProtocol, 502);
         check(ErrorType::H2Error, Failure::Protocol, Code::UpstreamProtocol, 502);
+    }
+
+    #[test]
+    fn responses_that_nobody_asked_for_end_the_exchange() {
+        #[track_caller]
+        fn check(upgrade: bool, statuses: &[u16], expect: Option<Code>) {
+            let mut ctx = Context::spent();
+            ctx.upgrade = upgrade;
+            let passed =
+                statuses.iter().all(|status| responded(&mut ctx, StatusCode::from_u16(*status).unwrap()).is_ok());
+            assert_eq!(ctx.decided.refusal.as_ref().map(|refusal| refusal.code), expect, "{statuses:?}");
+            assert_eq!(passed, expect.is_none());
+        }
+        check(false, &[200], None);
+        check(true, &[101], None);
+        check(false, &[[103; 10].as_slice(), &[200]].concat(), None);
+        check(false, &[102; 11], Some(Code::UpstreamProtocol));
+    }
+
+    #[test]
+    fn a_head_after_the_total_deadline_is_refused() {
+        let mut ctx = Context::spent();
+        ctx.upstream.total = Some(Duration::from_nanos(1));
+        ctx.upstream.began = Instant::now().checked_sub(Duration::from_secs(1));
+        assert!(responded(&mut ctx, StatusCode::OK).is_err());
+        assert_eq!(ctx.decided.refusal.unwrap().code, Code::UpstreamTimeout);
     }
 
     #[test]
