@@ -140,6 +140,14 @@ async fn the_total_deadline_ends_an_answer_that_drips() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_switch_of_protocols_that_nobody_asked_for_is_not_passed_on() {
+    const SWITCH: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nbytes";
+    let (gateway, _origin) = failing(|| Answer::Raw(SWITCH.to_vec()), "").await;
+    gateway.get("/").await.expect_problem(502, "upstream_protocol");
+    assert_eq!(gateway.get("/good").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn interim_answers_without_end_are_ended() {
     const HINT: &str = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

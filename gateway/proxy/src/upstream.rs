@@ -155,9 +155,13 @@ pub(crate) fn connected(ctx: &mut Context, reused: bool) {
     }
 }
 
-/// A response header is there. It is refused where it is one interim response too many, and where it comes after the end of the
-/// time for the whole exchange.
+/// A response header is there. It is refused where it switches protocols unasked, where it is one interim response too many
+/// and where it comes after the end of the time for the whole exchange.
 pub(crate) fn responded(ctx: &mut Context, status: StatusCode) -> Result<()> {
+    if status == StatusCode::SWITCHING_PROTOCOLS && !ctx.upgrade {
+        failed(ctx, Failure::Protocol);
+        return Err(refuse(ctx, broken("The upstream switched protocols and was not asked to")).into_up());
+    }
     if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
         ctx.upstream.interim += 1;
         if ctx.upstream.interim > MAX_INTERIM {
@@ -350,6 +354,7 @@ mod tests {
             assert_eq!(passed, expect.is_none());
         }
         check(false, &[200], None);
+        check(false, &[101], Some(Code::UpstreamProtocol));
         check(true, &[101], None);
         check(false, &[[103; 10].as_slice(), &[200]].concat(), None);
         check(false, &[102; 11], Some(Code::UpstreamProtocol));
