@@ -77,6 +77,36 @@ fn promised_sentences() {
 }
 
 #[test]
+fn names_and_path_segments_are_judged_as_values_are() {
+    let shipped = shipped();
+    for (target, body) in [
+        ("/x?%27;%20DROP%20TABLE%20users;%20--", ""),
+        ("/x?1%27%20or%201=1--", ""),
+        ("/x?../../../etc/passwd", ""),
+        ("/x?php://filter/resource=index", ""),
+        ("/x?http://169.254.169.254/latest/meta-data/", ""),
+        ("/x", r#"{"'; DROP TABLE users; --":1}"#),
+        ("/x", r#"{"../../etc/passwd":1}"#),
+        ("/x/1'%20or%201=1--%20-", ""),
+        ("/x/1%27%20OR%20%271%27=%271", ""),
+        ("/x/$(id)", ""),
+        ("/x/`id`", ""),
+        ("/x/a%7Ccat%20x", ""),
+        ("/x/*)(uid=*)", ""),
+        ("/x/(select%20password%20from%20users%20limit%201)", ""),
+    ] {
+        let findings = judge(&shipped, "default", "POST", target, body.as_bytes());
+        assert!(!findings.matches.is_empty(), "{target} {body}: {:?}", findings.outcome);
+    }
+    for target in
+        ["/x?a[]=1&filter[name]=O'Brien", "/users;id=5/posts?sort", "/wiki/A_(b)?%7B%22a%22:1%7D", "/it's/or/not"]
+    {
+        let findings = judge(&shipped, "default", "GET", target, b"");
+        assert!(findings.matches.is_empty(), "{target}: {:?}", findings.matches);
+    }
+}
+
+#[test]
 fn good_requests_pass() {
     let shipped = shipped();
     for body in [
