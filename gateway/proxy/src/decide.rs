@@ -2,11 +2,12 @@
 //! `rampart-decision`; here is what has to be waited for in between.
 //!
 //! A head whose body is large, of unknown length or still held back by the client is judged before the body is asked for.
-//! A large body is judged on a blocking thread, so that it does not hold up the others of its worker.
+//! A large body is judged on a blocking thread, so that it does not hold up the others of its worker; no more of them at a
+//! time than there are processors, so that a crowd of large bodies does not hold up all others.
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use pingora::Result;
@@ -20,6 +21,7 @@ use rampart_message::{Head, Target, path};
 use rampart_policy::{Action, Redirect, Snapshot};
 use rampart_record::Verdict;
 use rampart_upstream::Balance;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::body::{self, Buffered, Carriage, Want};
 use crate::context::Context;
@@ -89,8 +91,16 @@ async fn with_body(
             return refuse(session, ctx, Box::new(fault.into())).await;
         }
     };
+    let Some(turn) = turn(&gateway.judging, buffered.bytes.len(), want.deadline).await else {
+        let refusal = Refusal::new(
+            Code::BufferExhausted,
+            "The gateway has as many request bodies to judge as it can",
+            "Try again later.",
+        );
+        return refuse(session, ctx, Box::new(refusal.retry_after_s(1))).await;
+    };
     let began = Instant::now();
-    let judged = judge_body(session, snapshot, ctx, &buffered).await;
+    let judged = judge_body(session, snapshot, ctx, &buffered, turn).await;
     ctx.decided.took += began.elapsed();
     let refusal = match judged {
         Some(judged) => note(ctx, judged),
@@ -239,20 +249,40 @@ fn with_query(redirect: &Redirect, query: Option<&[u8]>) -> Redirect {
     redirect
 }
 
+/// Where a judgement runs: at once, or on a blocking thread for as long as its permit is held.
+enum Turn {
+    Here,
+    Offloaded(OwnedSemaphorePermit),
+}
+
+/// Waits for the turn of a body of so many bytes. `None` where it does not come in time.
+async fn turn(judging: &Arc<Semaphore>, bytes: usize, deadline: Duration) -> Option<Turn> {
+    if bytes < OFFLOAD_BYTES {
+        return Some(Turn::Here);
+    }
+    let permit = tokio::time::timeout(deadline, Arc::clone(judging).acquire_owned()).await;
+    permit.ok()?.ok().map(Turn::Offloaded)
+}
+
 /// Judges the request with what was read of its body. `None` where that failed: such a request does not pass.
 async fn judge_body(
     session: &Session,
     snapshot: &Arc<Snapshot>,
     ctx: &Context,
     buffered: &Buffered,
+    turn: Turn,
 ) -> Option<Judgement> {
     let route = ctx.route?;
     let (bytes, whole) = (buffered.bytes.clone(), buffered.whole);
-    if bytes.len() < OFFLOAD_BYTES {
+    let Turn::Offloaded(permit) = turn else {
         return judged(session.req_header(), snapshot, route, &bytes, whole);
-    }
+    };
     let (header, snapshot) = (session.req_header().clone(), Arc::clone(snapshot));
-    let task = tokio::task::spawn_blocking(move || judged(&header, &snapshot, route, &bytes, whole));
+    let task = tokio::task::spawn_blocking(move || {
+        // Given back when the work is done, not when its request is given up: that does not stop the work.
+        let _permit = permit;
+        judged(&header, &snapshot, route, &bytes, whole)
+    });
     task.await.unwrap_or_else(|error| {
         log::error!("a judgement failed: {error}");
         None
@@ -298,4 +328,23 @@ fn with_workspace<T>(with: impl FnOnce(&mut Workspace) -> T) -> T {
         Ok(mut workspace) => with(&mut workspace),
         Err(_) => with(&mut Workspace::default()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn large_bodies_wait_for_their_turn_and_not_for_ever() {
+        let judging = Arc::new(Semaphore::new(1));
+        let deadline = Duration::from_millis(20);
+        let first = turn(&judging, OFFLOAD_BYTES, deadline).await;
+        assert!(matches!(first, Some(Turn::Offloaded(_))));
+        assert!(matches!(turn(&judging, OFFLOAD_BYTES - 1, deadline).await, Some(Turn::Here)));
+        let began = Instant::now();
+        assert!(turn(&judging, OFFLOAD_BYTES, deadline).await.is_none());
+        assert!(began.elapsed() >= deadline);
+        drop(first);
+        assert!(turn(&judging, OFFLOAD_BYTES, deadline).await.is_some());
+    }
 }

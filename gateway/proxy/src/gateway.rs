@@ -14,6 +14,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, Result};
 use rampart_policy::{Runtime, Snapshot};
 use rampart_record::Records;
+use tokio::sync::Semaphore;
 
 use crate::budget::BodyBudget;
 use crate::context::Context;
@@ -39,6 +40,8 @@ pub struct Parts {
 pub struct Gateway {
     pub(crate) parts: Parts,
     pub(crate) authorities: Authorities,
+    /// Judgements of large bodies that may run at a time: one per processor.
+    pub(crate) judging: Arc<Semaphore>,
 }
 
 // === impl Gateway ===
@@ -50,7 +53,8 @@ impl Gateway {
 
     /// A gateway made of `parts`.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, authorities: Authorities::default() }
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { parts, authorities: Authorities::default(), judging: Arc::new(Semaphore::new(processors)) }
     }
 
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
