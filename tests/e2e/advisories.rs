@@ -19,7 +19,6 @@ async fn rustsec_2026_0033_bytes_behind_an_upgrade_that_was_not_accepted() {
     let origin = CountingOrigin::scripted(|_| Answer::json("declined")).await;
     let gateway = Setup::new(origin.address).routes(ROUTES).start().await;
     for (target, upgrade) in [("/socket", "websocket"), ("/socket", "foo"), ("/open", "websocket"), ("/open", "h2c")] {
-        let before = origin.requests();
         let fields = [
             ("Connection", "Upgrade"),
             ("Upgrade", upgrade),
@@ -28,18 +27,18 @@ async fn rustsec_2026_0033_bytes_behind_an_upgrade_that_was_not_accepted() {
         ];
         let bytes = [shape::head("GET", target, &fields), shape::get("/hidden")].concat();
         HalfCloseClient.run(gateway.addresses.plain, &bytes, Duration::from_secs(10)).await.expect("an end");
+        // By what must not arrive: a client that has gone may be ahead of what the origin records.
         let arrived = origin.seen();
-        assert!(arrived[before..].iter().all(|seen| seen.target == target), "{target} {upgrade}: {arrived:?}");
+        assert!(arrived.iter().all(|seen| seen.target != "/hidden"), "{target} {upgrade}: {arrived:?}");
         assert_eq!(origin.malformed(), 0);
     }
     // With a body that is itself a request, too.
-    let before = origin.requests();
     let hidden = shape::get("/hidden");
     let length = hidden.len().to_string();
     let fields = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Content-Length", &*length)];
     let bytes = [shape::head("POST", "/socket", &fields), hidden].concat();
     HalfCloseClient.run(gateway.addresses.plain, &bytes, Duration::from_secs(10)).await.expect("an end");
-    assert!(origin.seen()[before..].iter().all(|seen| seen.target == "/socket"), "{:?}", origin.seen());
+    assert!(origin.seen().iter().all(|seen| seen.target != "/hidden"), "{:?}", origin.seen());
     assert_eq!(origin.malformed(), 0);
 }
 
