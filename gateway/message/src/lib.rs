@@ -73,6 +73,8 @@
 //! | LF alone, folded or bad header lines, blanks after delimiters | read on | `malformed_multipart` |
 //! | missing, repeated or extended names, two dispositions, odd quotes | every name, the content once | `ambiguous_part` |
 //! | multipart in a part; Content-Transfer-Encoding | the content as received | `nested_multipart`; `part_transfer_encoding` |
+//! | a file | its name, and its content for the rules that ask for `file_content`: others do not judge it | none |
+//! | an empty file name with content | the content as a field's and as a file's | none |
 //! | JSON or XML in a field | its values, below `form.NAME` | as above |
 //! | **More** than a limit | all of it, up to the bounds of the process | `limit_exceeded` |
 //! | more values than `arguments`, deeper than [`MAX_DEPTH`] | what was read, and the whole | `limit_exceeded` |

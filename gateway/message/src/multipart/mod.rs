@@ -14,6 +14,7 @@
 //! | no name, repeated name or Content-Disposition, `filename*`, odd quotes | all names are given; `ambiguous_part` |
 //! | Content-Transfer-Encoding other than 7bit, 8bit, binary | not decoded; `part_transfer_encoding` |
 //! | a part that is multipart itself | one value; `nested_multipart` |
+//! | an empty file name, with content | the content as a file and as a field, because parsers differ |
 //! | a field of type JSON or XML | read as such, below `form.NAME` |
 //! | charset of a part, or a `_charset_` field, other than UTF-8 | UTF-16 and latin-1 are converted; others `unknown_charset` |
 

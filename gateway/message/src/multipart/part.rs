@@ -36,6 +36,7 @@ impl<'a> Reader<'_, '_, 'a> {
             self.out.push_flat(Kind::Form, other, Cow::Borrowed(b""))?;
         }
         let is_file = file_name.is_some();
+        let unnamed = disposition.file_names.iter().any(|file_name| file_name.is_empty());
         for file_name in disposition.file_names {
             self.file_name(name.clone(), file_name)?;
         }
@@ -44,7 +45,15 @@ impl<'a> Reader<'_, '_, 'a> {
             self.form.parts.push(part);
         }
         let content_type = head.content_type.as_ref();
-        if is_file { self.file(name, content, content_type) } else { self.field(name, content, content_type) }
+        if !is_file {
+            return self.field(name, content, content_type);
+        }
+        // An empty file name is none to some readers (Go's mime/multipart), and then the content is a field's. A browser
+        // sends one where no file was chosen, with no content.
+        if unnamed && !content.is_empty() {
+            self.field(name.clone(), content, content_type)?;
+        }
+        self.file(name, content, content_type)
     }
 
     /// The header section and the content of a part, at the first blank line.

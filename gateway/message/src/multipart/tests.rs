@@ -79,6 +79,18 @@ fn forms() {
         &[],
     );
     check(
+        &field("Content-Disposition: form-data; name=\"a\"; filename=\"\"", "1' or 1=1"),
+        &[("file.a", ""), ("form.a", "1' or 1=1"), ("file.a", "1' or 1=1")],
+        &[],
+        &[],
+    );
+    check(
+        &field("Content-Disposition: form-data; name=a; filename=\"\"\nContent-Type: application/json", "{\"b\":[1]}"),
+        &[("file.a", ""), ("form.a.b[0]", "1"), ("file.a", "{\"b\":[1]}")],
+        &[],
+        &[],
+    );
+    check(
         &field("Content-Disposition: form-data; name=a\nContent-Type: application/json", "{\"b\":[1]}"),
         &[("form.a.b[0]", "1")],
         &[],
