@@ -15,8 +15,9 @@ use super::lifecycle::{Lifecycle, Stage};
 
 /// How often the requests in flight are counted.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// For so long nothing must have been in flight: a connection that was just accepted is not a request yet.
-const QUIET_LOOKS: u32 = 10;
+/// For so many looks in turn nothing must have been in flight: a connection that was just accepted is not a request yet,
+/// and on a busy machine its first bytes may take most of a second to be read.
+const QUIET_LOOKS: u32 = 50;
 
 type Action = Box<dyn FnOnce() + Send>;
 
