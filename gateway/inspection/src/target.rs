@@ -1,9 +1,10 @@
 //! Targets: which values of a request are meant. One grammar for rules, exclusions, cases and profiles.
 //!
 //! `KIND`, `KIND:NAME`, or either after a `!`, which takes values out again. Kinds: `path`, `query`, `header`, `cookie`,
-//! `form`, `file` (the names of uploaded files), `file_content`, `json`, `xml`, `body` (a body that is one value: text,
-//! an unknown type), `method`, `uri` (the request target as received), and `args` for query, form and JSON together. `query_names`,
-//! `header_names`, `cookie_names`, `form_names`, `file_names`, `json_names`, `xml_names` and `args_names` are the names
+//! `form`, `file` (the names of uploaded files), `file_content` (of those files, and of a body that is bytes and no text),
+//! `json`, `xml`, `body` (a body that is one value: text, an unknown type), `method`, `uri` (the request target as
+//! received), and `args` for query, form and JSON together. `query_names`, `header_names`, `cookie_names`, `form_names`,
+//! `file_names`, `json_names`, `xml_names` and `args_names` are the names
 //! themselves. A name is compared exactly, those of headers without case; a JSON name is a JSONPath (see
 //! [`crate::jsonpath`]); an XML name is `/a/b` with `*` for any element, `@a` for an attribute and `//` for any depth.
 //!
@@ -70,7 +71,7 @@ impl Domain {
             (Kind::Header, _) => Self::Header,
             (Kind::Cookie, _) => Self::Cookie,
             (Kind::Form, _) => Self::Form,
-            (Kind::File, Aspect::FileContent) => Self::FileContent,
+            (Kind::File | Kind::Body, Aspect::FileContent) => Self::FileContent,
             (Kind::File, _) => Self::File,
             (Kind::Json, _) => Self::Json,
             (Kind::Xml, _) => Self::Xml,

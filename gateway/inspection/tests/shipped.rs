@@ -15,8 +15,18 @@ fn shipped() -> rules_dir::Shipped {
 }
 
 fn judge(shipped: &rules_dir::Shipped, profile: &str, method: &str, target: &str, body: &[u8]) -> Findings {
+    judge_as(shipped, profile, (method, target), "application/json", body)
+}
+
+fn judge_as(
+    shipped: &rules_dir::Shipped,
+    profile: &str,
+    (method, target): (&str, &str),
+    content_type: &str,
+    body: &[u8],
+) -> Findings {
     let profile = shipped.profiles.get(profile).expect("a shipped profile");
-    let fields: [(&[u8], &[u8]); 2] = [(b"host", b"api.example.com"), (b"content-type", b"application/json")];
+    let fields: [(&[u8], &[u8]); 2] = [(b"host", b"api.example.com"), (b"content-type", content_type.as_bytes())];
     let headers = Headers::new(&fields);
     let target = target.as_bytes();
     let head = Head { method: method.as_bytes(), target, version: Version::Http11, authority: None, headers };
@@ -104,6 +114,35 @@ fn names_and_path_segments_are_judged_as_values_are() {
         let findings = judge(&shipped, "default", "GET", target, b"");
         assert!(findings.matches.is_empty(), "{target}: {:?}", findings.matches);
     }
+}
+
+/// Bytes without a pattern (xorshift), the same in every run.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        Some(state.to_be_bytes())
+    };
+    let mut bytes: Vec<u8> = std::iter::from_fn(next).take(length / 8).flatten().collect();
+    bytes.splice(..0, *b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
+    bytes
+}
+
+#[test]
+fn pictures_are_no_text() {
+    let shipped = shipped();
+    let put = |content_type, body: &[u8]| judge_as(&shipped, "default", ("PUT", "/x"), content_type, body);
+    let picture = noise(6 << 20);
+    let findings = put("image/png", &picture);
+    assert_eq!((findings.score, findings.limit), (0, None), "{:?}", findings.matches);
+    let findings = put("application/octet-stream", b"'; DROP TABLE users; --");
+    assert!(findings.outcome.is_block(), "a wrong label: {findings:?}");
+    let findings = put("application/octet-stream", b"\xac\xed\x00\x05sr\x00\x11java.util.HashMap");
+    assert!(findings.outcome.is_block(), "a serialised object: {findings:?}");
+    let sentence = findings.sentence(true).expect("a sentence");
+    assert!(sentence.ends_with("detected in body"), "{sentence}");
 }
 
 #[test]

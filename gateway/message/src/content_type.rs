@@ -60,6 +60,18 @@ impl<'a> ContentType<'a> {
         all.get(at..).is_some_and(|end| end.eq_ignore_ascii_case(suffix)) && all.get(at.wrapping_sub(1)) == Some(&b'+')
     }
 
+    /// Whether the type says that the bytes are no text: pictures, sound, films, fonts, archives, documents of offices, or
+    /// `application/octet-stream`. Binary forms of data (protobuf, CBOR ...) are not among them: they hold an
+    /// application's texts. Neither is a type with a charset.
+    pub fn is_binary(&self) -> bool {
+        let family =
+            |name: &&str| self.essence.get(..name.len()).is_some_and(|s| s.eq_ignore_ascii_case(name.as_bytes()));
+        self.charset.is_none()
+            && !self.has_suffix("xml")
+            && !self.has_suffix("json")
+            && (BINARY.iter().any(|known| self.is(known)) || BINARY_FAMILIES.iter().any(family))
+    }
+
     fn take(&mut self, parameter: Parameter<'a>) {
         let slot = match parameter.name {
             name if name.eq_ignore_ascii_case(b"charset") => &mut self.charset,
@@ -78,6 +90,39 @@ impl<'a> ContentType<'a> {
         }
     }
 }
+
+/// Media types of bytes that are no text (IANA media types registry, and what is sent in their place).
+const BINARY: [&str; 19] = [
+    "application/octet-stream",
+    "binary/octet-stream",
+    "application/pdf",
+    "application/zip",
+    "application/x-zip-compressed",
+    "application/gzip",
+    "application/x-gzip",
+    "application/zstd",
+    "application/x-bzip2",
+    "application/x-xz",
+    "application/x-tar",
+    "application/x-7z-compressed",
+    "application/vnd.rar",
+    "application/x-rar-compressed",
+    "application/java-archive",
+    "application/wasm",
+    "application/msword",
+    "application/ogg",
+    "application/vnd.sqlite3",
+];
+/// The same, by how they begin.
+const BINARY_FAMILIES: [&str; 7] = [
+    "image/",
+    "audio/",
+    "video/",
+    "font/",
+    "application/font-",
+    "application/vnd.ms-",
+    "application/vnd.openxmlformats-officedocument.",
+];
 
 fn odd_essence(essence: &[u8]) -> Option<&'static str> {
     let mut halves = essence.splitn(2, |&byte| byte == b'/');
@@ -225,6 +270,26 @@ mod tests {
         check("a/b; charset=\"x\"y", "a/b", Some("x"), None, Some("bytes after a quoted parameter"));
         check("a/b; charset=a b", "a/b", Some("a b"), None, Some("a parameter that is no token"));
         check("a/b; charset=", "a/b", Some(""), None, Some("a parameter that is no token"));
+    }
+
+    #[test]
+    fn types_of_bytes() {
+        for (field, expect) in [
+            ("image/png", true),
+            ("Image/JPEG; q=1", true),
+            ("application/octet-stream", true),
+            ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", true),
+            ("application/octet-stream; charset=utf-8", false),
+            ("image/svg+xml", false),
+            ("images/png", false),
+            ("image", false),
+            ("application/json", false),
+            ("application/protobuf", false),
+            ("text/plain", false),
+            ("", false),
+        ] {
+            assert_eq!(ContentType::parse(field.as_bytes()).is_binary(), expect, "{field}");
+        }
     }
 
     #[test]

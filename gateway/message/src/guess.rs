@@ -4,6 +4,7 @@
 //! attacker chooses the type. So a body is also read as what it looks like. A guess that does not hold leaves no
 //! trace; one that holds is noted as `mislabelled_body` (a notice) and its values are inspected beside the others.
 
+use crate::charset::Charset;
 use crate::collector::{Collector, Full};
 use crate::json::Outcome;
 use crate::{At, Kind, Problem, ProblemCode, Processor, Step, documents, urlencoded};
@@ -35,6 +36,17 @@ pub(crate) fn any<'a>(text: &'a [u8], out: &mut Collector<'_, 'a>) -> Result<(),
     }
     out.note(Problem::case(ProblemCode::MislabelledBody, At::Body, Processor::Urlencoded.as_str()));
     urlencoded::parse(text, Kind::Form, out)
+}
+
+/// Bytes of a body that show whether it is text.
+const SHOWN: usize = 512;
+
+/// Whether the first bytes are none of a text: a control byte that no text holds (WHATWG MIME Sniffing section 3, "binary
+/// data byte"), or the mark of a PDF. A byte order mark says that it is text.
+pub(crate) fn looks_binary(bytes: &[u8]) -> bool {
+    let shown = bytes.get(..SHOWN).unwrap_or(bytes);
+    let control = |byte: &u8| matches!(byte, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f);
+    Charset::of_mark(bytes).is_none() && (shown.iter().any(control) || shown.starts_with(b"%PDF-"))
 }
 
 /// A `=`, and nothing but visible ASCII.

@@ -49,6 +49,7 @@
 //! | quotes around a cookie, escapes in it | without quotes, decoded once | none |
 //! | **Content-Type** outside the grammar, repeated parameters | by its first reading | `bad_content_type` |
 //! | no Content-Type | as text, and as what it looks like | `missing_content_type` (notice) |
+//! | a type of pictures, sound, archives, bytes, and a beginning that is no text's | as a file's content (`file_content`) | none |
 //! | text or unknown type that is JSON, XML or a urlencoded form; a "form" that is JSON or XML | as both | `mislabelled_body` (notice) |
 //! | **Charset** UTF-16, UTF-32, ISO-8859-1, windows-1252, declared | converted to UTF-8 | none |
 //! | UTF-16 or UTF-32 that is not declared, bytes that do not fit the charset | converted; as received | `invalid_charset` |

@@ -10,8 +10,8 @@ use crate::json::Outcome;
 use crate::percent::{Plus, decode};
 use crate::render::{locate_node, locate_value};
 use crate::{
-    Aspect, At, Body, Head, Kind, Limits, Multipart, Name, NameOf, Node, NormalisedPath, PathProblem, Problem,
-    ProblemCode, Processor, Step, Target, Value, documents, fields, guess, multipart, path, urlencoded,
+    Aspect, At, Body, ContentType, Head, Kind, Limits, Multipart, Name, NameOf, Node, NormalisedPath, PathProblem,
+    Problem, ProblemCode, Processor, Step, Target, Value, documents, fields, guess, multipart, path, urlencoded,
 };
 
 /// Buffers that are used again from message to message. One per worker is enough.
@@ -127,7 +127,8 @@ impl<'a> Message<'a> {
     ///
     /// The body goes to the parser that its Content-Type asks for. A body of another type, or of none, is one value of
     /// [`Kind::Body`], and if it looks like JSON, XML or a urlencoded form it is read as that too; so is a body that is
-    /// declared a urlencoded form but is a document. What does not parse is one value of [`Kind::Body`] as well.
+    /// declared a urlencoded form but is a document. Bytes that are declared a picture, an archive or the like, and begin as
+    /// no text does, have [`Aspect::FileContent`]. What does not parse is one value of [`Kind::Body`] as well.
     pub fn parse_body(&mut self, body: &'a Body<'a>, limits: &Limits) {
         let decoded = body.decoded();
         let before = self.problems.len();
@@ -174,6 +175,15 @@ impl<'a> Message<'a> {
                 let well_formed = form.faults.is_empty();
                 self.multipart = Some(Box::new(form));
                 outcome.map(|()| well_formed)
+            }
+            Processor::Text
+                if body.content_type().is_some_and(ContentType::is_binary) && guess::looks_binary(decoded) =>
+            {
+                // As the content of a file: rules for text would find in random bytes whatever they look for.
+                let (kind, aspect, bytes) = (Kind::Body, Aspect::FileContent, Cow::Borrowed(decoded));
+                out.push(Value { kind, aspect, name: Name::None, bytes })?;
+                guess::document(decoded, &mut out)?;
+                Ok(true)
             }
             Processor::Text => {
                 let (name, bytes) = (Name::None, Cow::Borrowed(decoded));

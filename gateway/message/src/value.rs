@@ -76,7 +76,7 @@ pub enum Aspect {
     Null,
     /// The file name of an upload.
     FileName,
-    /// The content of an upload.
+    /// The content of an upload: of a file in a form, or of a body of bytes that are no text.
     FileContent,
     /// An XML attribute.
     Attribute,

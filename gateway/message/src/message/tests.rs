@@ -92,6 +92,36 @@ fn bodies_go_to_their_parser() {
 }
 
 #[test]
+fn bytes_that_are_no_text_are_a_files_content() {
+    let check = |content_type: &str, raw: &[u8], expect: &[(Kind, Aspect)]| {
+        let fields = [(&b"content-type"[..], content_type.as_bytes())];
+        let headers = Headers::new(if content_type.is_empty() { &[] } else { &fields });
+        let head = Head { method: b"PUT", target: b"/", version: Version::Http11, authority: None, headers };
+        let mut message = Message::parse_head(head, &Limits::DEFAULT, &mut Scratch::new());
+        let before = message.values.len();
+        let body = Body::open(&headers, raw, &Limits::DEFAULT);
+        message.parse_body(&body, &Limits::DEFAULT);
+        let found: Vec<_> = message.values[before..].iter().map(|value| (value.kind, value.aspect)).collect();
+        assert_eq!(found, expect, "{content_type} {}", raw.escape_ascii());
+    };
+    let (bytes, text) = ((Kind::Body, Aspect::FileContent), (Kind::Body, Aspect::Text));
+    let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR <script>";
+    check("image/png", png, &[bytes]);
+    check("application/octet-stream", png, &[bytes]);
+    check("application/pdf", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj", &[bytes]);
+    check("text/plain", png, &[text]);
+    check("", png, &[text]);
+    check("application/protobuf", png, &[text]);
+    check("image/png", b"' or 1=1", &[text]);
+    check("image/png", b"caf\xe9 ' or 1=1", &[text]);
+    check("image/png", b"a=%27&b=1", &[text, (Kind::Form, Aspect::Text), (Kind::Form, Aspect::Text)]);
+    check("image/png", b"\xff\xfe{\0}\0", &[text]);
+    check("application/octet-stream", b"<a>x</a>", &[text, (Kind::Xml, Aspect::Text)]);
+    let late = [&b"a".repeat(600)[..], b"\0"].concat();
+    check("application/octet-stream", &late, &[text]);
+}
+
+#[test]
 fn a_wrong_label_is_no_bypass() {
     use ProblemCode::{MislabelledBody, MissingContentType};
     let json = b"{\"a\":\"' OR 1\"}";
