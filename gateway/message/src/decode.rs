@@ -11,7 +11,7 @@
 //! | broken after some output | that output is inspected; `bad_encoding` |
 //! | ends early | what decoded is inspected; `truncated_encoding` |
 //! | bytes after the end | ignored; `trailing_encoded_bytes` |
-//! | a gzip member with an extra field, a comment, reserved flags, or a name that is no plain file name; a skippable zstd frame | the text is inspected; `bad_encoding`, because what a decoder skips is forwarded and seen by nobody |
+//! | a gzip member with an extra field, a comment, reserved flags, or a name that is no plain file name; a skippable zstd frame, metadata in brotli | the text is inspected; `bad_encoding`, because what a decoder skips is forwarded and seen by nobody |
 //! | more output than a bound | cut there; `limit_exceeded` |
 
 use std::borrow::Cow;
@@ -28,6 +28,8 @@ use crate::{At, Headers, Limits, Problem, ProblemCode};
 const RATIO_FREE: usize = 64 << 10;
 /// Bytes decoded at a step.
 const STEP: usize = 16 << 10;
+/// Bytes of brotli given at a step: metadata that is shorter may not be seen.
+const BROTLI_STEP: usize = 8;
 /// The largest zstd window, as a power of two.
 const ZSTD_WINDOW_LOG: u32 = 23;
 /// Flags of a gzip member (RFC 1952 section 2.3.1).
@@ -133,7 +135,11 @@ fn decode(coding: Coding, input: &[u8], out: &mut Output, problems: &mut Problem
             Coding::Gzip => out.drain(GzDecoder::new(&mut rest))?,
             Coding::Deflate if has_zlib_header(rest) => out.drain(ZlibDecoder::new(&mut rest))?,
             Coding::Deflate => out.drain(DeflateDecoder::new(&mut rest))?,
-            Coding::Brotli => brotli(&mut rest, out)?,
+            Coding::Brotli => {
+                if brotli(&mut rest, out)? {
+                    note(problems, Problem::case(ProblemCode::BadEncoding, At::Body, "metadata in a brotli stream"));
+                }
+            }
             Coding::Zstd => zstd(&mut rest, out)?,
         }
         let another = match coding {
@@ -224,11 +230,13 @@ fn zstd(rest: &mut &[u8], out: &mut Output) -> Result<(), Trouble> {
     out.drain(decoder)
 }
 
-fn brotli(rest: &mut &[u8], out: &mut Output) -> Result<(), Trouble> {
+/// Takes one brotli stream. `true` says that it holds metadata (RFC 7932 section 9.2), which a decoder skips. The decoder
+/// tells so only while it is in it, so it gets its input in small steps; a flush leaves metadata of no bytes.
+fn brotli(rest: &mut &[u8], out: &mut Output) -> Result<bool, Trouble> {
     let alloc = StandardAlloc::default;
     let mut state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc> =
         BrotliState::new(alloc(), alloc(), alloc());
-    let (mut left, mut consumed, mut total) = (rest.len(), 0, 0);
+    let (mut given, mut left, mut consumed, mut total, mut hidden) = (0, 0, 0, 0, false);
     let mut step = [0; STEP];
     loop {
         let (mut room, mut filled) = (step.len(), 0);
@@ -243,15 +251,21 @@ fn brotli(rest: &mut &[u8], out: &mut Output) -> Result<(), Trouble> {
             &mut state,
         );
         out.add(step.get(..filled).unwrap_or_default())?;
+        hidden |= state.is_metadata != 0 && state.meta_block_remaining_len > 0;
         match result {
             BrotliResult::ResultSuccess => break,
             BrotliResult::NeedsMoreOutput => {}
+            BrotliResult::NeedsMoreInput if given < rest.len() => {
+                let more = BROTLI_STEP.min(rest.len() - given);
+                given += more;
+                left += more;
+            }
             BrotliResult::NeedsMoreInput => return Err(Trouble::Truncated),
             BrotliResult::ResultFailure => return Err(Trouble::Broken),
         }
     }
     *rest = rest.get(consumed..).unwrap_or_default();
-    Ok(())
+    Ok(hidden)
 }
 
 #[cfg(test)]
@@ -344,6 +358,30 @@ mod tests {
         check("compress", b"x", b"x", Some(ProblemCode::UnknownEncoding));
         check("gzip;q=1", b"x", b"x", Some(ProblemCode::UnknownEncoding));
         check("gzip, gzip, gzip", b"x", b"x", Some(ProblemCode::LimitExceeded));
+    }
+
+    #[test]
+    fn metadata_in_brotli_is_said() {
+        // RFC 7932 section 9.1 and 9.2: window bits `0`, then ISLAST 0, MNIBBLES 3, reserved 0, one MSKIPBYTES, the length.
+        let header = |length: u32| {
+            let bits = (0b11 << 2) | (1 << 5) | ((length - 1) << 7);
+            [bits.to_le_bytes()[0], bits.to_le_bytes()[1]]
+        };
+        for length in [8, 20, 200] {
+            let hidden = vec![b'h'; length as usize];
+            // After it an empty last block: ISLAST 1, ISLASTEMPTY 1.
+            let stream = [&header(length)[..], &hidden, &[3]].concat();
+            check("br", &stream, b"", Some(ProblemCode::BadEncoding));
+        }
+        // A flush is metadata of no bytes.
+        let mut out = Vec::new();
+        let mut encoder = brotli::CompressorWriter::new(&mut out, 4096, 5, 20);
+        for _ in 0..3 {
+            encoder.write_all(b"text ").unwrap();
+            encoder.flush().unwrap();
+        }
+        drop(encoder);
+        check("br", &out, b"text text text ", None);
     }
 
     fn member(build: impl FnOnce(flate2::GzBuilder) -> flate2::GzBuilder, text: &[u8]) -> Vec<u8> {

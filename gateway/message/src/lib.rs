@@ -57,7 +57,7 @@
 //! | byte order mark | without it | `byte_order_mark` (let pass) |
 //! | **Content-Encoding** unknown | as received | `unknown_encoding` |
 //! | broken, cut short, bytes after its end | what decoded | `bad_encoding`, `truncated_encoding`, `trailing_encoded_bytes` |
-//! | text where a decoder skips it: gzip extra field, comment or odd name, skippable zstd frame | what decoded | `bad_encoding` |
+//! | text where a decoder skips it: gzip extra field, comment or odd name, skippable zstd frame, brotli metadata | what decoded | `bad_encoding` |
 //! | **JSON**: repeated key | both values | `duplicate_key` |
 //! | half a surrogate pair | U+FFFD in its place | `lone_surrogate` (let pass) |
 //! | comments, trailing commas, `NaN`, open strings, control bytes in strings, unknown escapes | what was read, and the whole | `malformed_json` |
