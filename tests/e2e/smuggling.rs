@@ -49,7 +49,9 @@ fn shapes() -> Vec<(&'static str, Vec<u8>, Fate)> {
         ("a chunk size with 0x", build("Transfer-Encoding: chunked\r\n", "0x3\r\nabc\r\n0\r\n\r\n"), Refused),
         ("chunk lines that end in LF", build("Transfer-Encoding: chunked\r\n", "3\nabc\n0\n\n"), Refused),
         ("a chunk extension", build("Transfer-Encoding: chunked\r\n", "3;a=b\r\nabc\r\n0\r\n\r\n"), ReadOneWay),
-        ("a chunk extension with a bare LF", build("Transfer-Encoding: chunked\r\n", "3;a\nb\r\nabc\r\n0\r\n\r\n"), Refused),
+        // Pingora's parser refuses it or passes over the extension, depending on where the reads fall. What goes on is
+        // framed anew by its length, so there is one reading of it either way.
+        ("a chunk extension with a bare LF", build("Transfer-Encoding: chunked\r\n", "3;a\nb\r\nabc\r\n0\r\n\r\n"), ReadOneWay),
         ("trailers", build("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\nX-Late: yes\r\n\r\n"), ReadOneWay),
         ("framing in trailers", build("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\nContent-Length: 50\r\n\r\n"), ReadOneWay),
         ("the same Content-Length twice", build("Content-Length: 3\r\nContent-Length: 3\r\n", "abc"), ReadOneWay),

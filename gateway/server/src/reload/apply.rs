@@ -190,10 +190,13 @@ mod tests {
     const CONFIG: &str =
         "version = 1\n[process]\nbuffer_budget = \"1MiB\"\n[listener.main]\naddress = \"127.0.0.1:8080\"\n";
 
+    const RULES: &str = "version = 1\n[profile.default]\n[[route]]\nname = \"all\"\nmatch = { path = \"/**\" }\n\
+                         redirect = { to = \"https://example.com/\" }\n";
+
     fn load(config: &str) -> (Sources, Snapshot) {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("rules")).unwrap();
-        std::fs::write(directory.path().join("rules/all.toml"), "version = 1\n[profile.default]\n").unwrap();
+        std::fs::write(directory.path().join("rules/all.toml"), RULES).unwrap();
         std::fs::write(directory.path().join("config.toml"), config).unwrap();
         let sources = Sources::of_files(&directory.path().join("config.toml"));
         let (report, snapshot) = sources.load();
