@@ -38,6 +38,9 @@ const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// Window of one HTTP/2 connection.
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 
+/// From the last accept to the closing of connections that have sent no request.
+const LAST_REQUESTS: Duration = Duration::from_millis(500);
+
 /// The application behind one listening address.
 pub struct ListenerApp {
     front: Front,
@@ -154,6 +157,9 @@ impl ServerApp for ListenerApp {
     }
 
     async fn cleanup(&self) {
+        // Pingora's clean-up closes every connection that waits for a request. One that was accepted a moment before the
+        // listener stopped is about to send its first.
+        tokio::time::sleep(LAST_REQUESTS).await;
         self.front.proxy.http_cleanup().await;
     }
 }
