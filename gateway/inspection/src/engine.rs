@@ -1,8 +1,8 @@
 //! One message through one profile.
 //!
 //! Per value: its byte classes (one pass), the texts that the transformation chains make of it (none, for most values),
-//! and for each distinct text one pass of the prefilter; only the rules that it announces run. Values are slices of the
-//! request, and nothing is allocated for a rule that does not match.
+//! and for each distinct text one pass of the prefilter ([`scan`]); only the rules that it announces run. Values are slices
+//! of the request, and nothing is allocated for a rule that does not match.
 //!
 //! Time is linear: in the bytes of the message, times the texts of a value, times the rules that are announced. The last
 //! factor is what an attacker chooses, so the bytes that are read are counted, and a request that spends the profile's
@@ -19,19 +19,20 @@ use rampart_message::Message;
 
 use crate::exclusion::RouteExclusions;
 use crate::findings::Findings;
-use crate::prefilter::Candidates;
 use crate::profile::Profile;
 use crate::raw::Mode;
+use crate::scan;
 
 /// Buffers that are used again from request to request. One per worker.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    candidates: Candidates,
-    /// The texts that transformations made of the value at hand; the first `texts` of them count.
-    buffers: Vec<Vec<u8>>,
-    texts: usize,
-    /// By node of the chain tree: which text it made; 0 is the value itself.
-    node_text: Vec<u16>,
+    scan: scan::Scratch,
+    tally: Tally,
+}
+
+/// What is kept from value to value of one request.
+#[derive(Debug, Default)]
+struct Tally {
     /// Rules that have matched this request, as bits.
     fired: Vec<u64>,
     /// Further conditions that do not depend on what was matched: `(rule, condition, holds)`.
@@ -43,7 +44,7 @@ pub struct Scratch {
 impl Scratch {
     /// Whether the rule at this position of the set matched the message that was inspected last.
     pub(crate) fn has_fired(&self, rule: usize) -> bool {
-        self.fired.get(rule / 64).is_some_and(|word| word >> (rule % 64) & 1 == 1)
+        self.tally.fired.get(rule / 64).is_some_and(|word| word >> (rule % 64) & 1 == 1)
     }
 }
 
@@ -91,8 +92,9 @@ impl Profile {
         if self.mode == Mode::Off {
             return findings;
         }
-        let mut judge = judge::Judge::new(self, exclusions, message, scratch, findings);
-        judge.values(stage);
+        let Scratch { scan, tally } = scratch;
+        let mut judge = judge::Judge::new(self, exclusions, message, tally, findings);
+        judge.values(stage, scan);
         judge.counts(stage);
         judge.finish()
     }

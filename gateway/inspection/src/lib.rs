@@ -31,11 +31,11 @@ pub mod jsonpath;
 mod libinjection;
 mod literals;
 mod operator;
-mod prefilter;
 mod profile;
 mod raw;
 mod rule;
 mod ruleset;
+mod scan;
 mod target;
 mod transform;
 

@@ -116,7 +116,7 @@ impl Domains {
         self.0 & domain.bit() != 0
     }
 
-    const fn or(self, other: Self) -> Self {
+    pub(crate) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 }
@@ -323,10 +323,9 @@ pub(crate) enum SubjectName<'m> {
 }
 
 impl<'m, 'a> Subject<'m, 'a> {
-    /// Whether it bears one of these names, upper and lower case alike.
-    pub(crate) fn is_named(&self, names: &[Box<[u8]>]) -> bool {
-        let SubjectName::Text(own) = self.name else { return false };
-        names.iter().any(|name| name.eq_ignore_ascii_case(own))
+    /// The name, where it is plain bytes; otherwise empty.
+    pub(crate) const fn plain_name(&self) -> &'m [u8] {
+        if let SubjectName::Text(name) = self.name { name } else { b"" }
     }
 
     pub(crate) fn of(message: &'m Message<'a>, value: &'m Value<'a>) -> Self {
@@ -488,6 +487,11 @@ impl Targets {
         let domains = union(&included);
         let whole = Domains(union(&all).0 & !union(&excluded).0);
         Self { included: included.into(), excluded: excluded.into(), domains, whole }
+    }
+
+    /// The domains from which values can be meant.
+    pub(crate) const fn domains(&self) -> Domains {
+        self.domains
     }
 
     /// Whether any value of this domain can be meant.

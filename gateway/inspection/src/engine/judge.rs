@@ -6,14 +6,14 @@ use rampart_message::Message;
 use smallvec::SmallVec;
 
 use super::subjects::{Candidate, visit};
-use super::{Scratch, Stage};
-use crate::bytes::ByteSet;
+use super::{Stage, Tally};
 use crate::exclusion::RouteExclusions;
 use crate::findings::Findings;
 use crate::operator::Operator;
 use crate::profile::Profile;
 use crate::rule::Condition;
-use crate::ruleset::{Active, ChainNode, Plan, RuleSet};
+use crate::ruleset::{Active, RuleSet};
+use crate::scan;
 use crate::target::Domain;
 use crate::transform::Transformation;
 
@@ -23,7 +23,7 @@ pub(super) struct Judge<'p, 'm, 'a, 's> {
     pub(super) set: &'p RuleSet,
     pub(super) exclusions: &'p RouteExclusions,
     pub(super) message: &'m Message<'a>,
-    pub(super) scratch: &'s mut Scratch,
+    pub(super) tally: &'s mut Tally,
     pub(super) findings: Findings,
     /// Nothing more needs to be found out.
     pub(super) done: bool,
@@ -37,15 +37,15 @@ impl<'p, 'm, 'a, 's> Judge<'p, 'm, 'a, 's> {
         profile: &'p Profile,
         exclusions: &'p RouteExclusions,
         message: &'m Message<'a>,
-        scratch: &'s mut Scratch,
+        tally: &'s mut Tally,
         findings: Findings,
     ) -> Self {
         let set = profile.rules.as_ref();
-        scratch.work = 0;
-        scratch.memo.clear();
-        scratch.fired.clear();
-        scratch.fired.resize(set.active.len().div_ceil(64), 0);
-        let mut judge = Self { profile, set, exclusions, message, scratch, findings, done: false };
+        tally.work = 0;
+        tally.memo.clear();
+        tally.fired.clear();
+        tally.fired.resize(set.active.len().div_ceil(64), 0);
+        let mut judge = Self { profile, set, exclusions, message, tally, findings, done: false };
         judge.recall();
         judge
     }
@@ -54,27 +54,32 @@ impl<'p, 'm, 'a, 's> Judge<'p, 'm, 'a, 's> {
     fn recall(&mut self) {
         for found in &self.findings.matches {
             let rule = self.set.active.iter().position(|active| active.rule.id == found.rule);
-            if let Some(word) = rule.and_then(|rule| self.scratch.fired.get_mut(rule / 64).map(|w| (w, rule % 64))) {
+            if let Some(word) = rule.and_then(|rule| self.tally.fired.get_mut(rule / 64).map(|w| (w, rule % 64))) {
                 *word.0 |= 1 << word.1;
             }
         }
     }
 
     /// Judges the values of a stage.
-    pub(super) fn values(&mut self, stage: Stage) {
+    pub(super) fn values(&mut self, stage: Stage, scratch: &mut scan::Scratch) {
         let set = self.set;
-        let plan = |domain: Domain| set.plans.get(domain as usize);
         let wanted = |domain: Domain| {
-            plan(domain).is_some_and(|plan| match stage {
-                Stage::Whole => plan.busy,
-                Stage::Head => plan.busy && domain.in_head(),
-                Stage::Rest => plan.busy && !domain.in_head() || plan.late,
-            })
+            set.layout.looks_at(domain as u8)
+                && match stage {
+                    Stage::Whole => true,
+                    Stage::Head => domain.in_head(),
+                    Stage::Rest => !domain.in_head() || set.late.holds(domain),
+                }
         };
         visit(self.message, wanted, |candidate| {
-            if let Some(plan) = plan(candidate.domain) {
-                self.value(plan, &candidate, stage);
-            }
+            let value = scan::Value {
+                domain: candidate.domain as u8,
+                name: candidate.subject.plain_name(),
+                bytes: candidate.bytes,
+            };
+            let mut pass = Pass { judge: self, candidate: &candidate, stage, exempt: None };
+            // To break is to be done, which is asked below.
+            let _ = set.layout.value(&value, scratch, &mut pass);
             !self.done
         });
     }
@@ -113,82 +118,6 @@ impl<'p, 'm, 'a, 's> Judge<'p, 'm, 'a, 's> {
         }
     }
 
-    fn value(&mut self, plan: &Plan, candidate: &Candidate<'_, '_>, stage: Stage) {
-        let texts = self.transform(plan, candidate.bytes);
-        let mut exempt = None;
-        for text in 0..texts {
-            // The buffers are taken out while rules run on them, so that the scratch stays free for them.
-            let buffer = text.checked_sub(1).and_then(|at| self.scratch.buffers.get_mut(at)).map(std::mem::take);
-            let bytes = buffer.as_deref().unwrap_or(candidate.bytes);
-            self.text(plan, candidate, bytes, text, stage, &mut exempt);
-            if let (Some(buffer), Some(at)) = (buffer, text.checked_sub(1))
-                && let Some(slot) = self.scratch.buffers.get_mut(at)
-            {
-                *slot = buffer;
-            }
-            if self.done {
-                return;
-            }
-        }
-    }
-
-    fn text(
-        &mut self,
-        plan: &Plan,
-        candidate: &Candidate<'_, '_>,
-        bytes: &[u8],
-        text: usize,
-        stage: Stage,
-        exempt: &mut Exempt,
-    ) {
-        self.spend(bytes.len());
-        let mut candidates = std::mem::take(&mut self.scratch.candidates);
-        let named = plan.named.as_ref().filter(|(names, _)| candidate.subject.is_named(names));
-        if let Some(prefilter) = self.set.prefilters.get(named.map_or(plan.prefilter, |(_, all)| *all)) {
-            prefilter.scan(bytes, &mut candidates);
-        }
-        // The order of the rule files, whatever the order of the literals in the value.
-        candidates.sort();
-        for number in plan.always.iter().chain(candidates.rules().iter().filter(|number| plan.holds(**number))) {
-            if self.rule(*number, candidate, bytes, text, stage, exempt).is_break() {
-                break;
-            }
-        }
-        self.scratch.candidates = candidates;
-    }
-
-    /// One rule on one text of a value.
-    fn rule(
-        &mut self,
-        number: u16,
-        candidate: &Candidate<'_, '_>,
-        bytes: &[u8],
-        text: usize,
-        stage: Stage,
-        exempt: &mut Exempt,
-    ) -> ControlFlow<()> {
-        let set = self.set;
-        let Some(active) = set.active.get(usize::from(number)) else { return ControlFlow::Continue(()) };
-        let head_again = stage == Stage::Rest && candidate.domain.in_head() && !active.late;
-        let too_early = stage == Stage::Head && active.late;
-        if head_again || too_early || !active.nodes.iter().any(|node| self.text_of(*node) == text) {
-            return ControlFlow::Continue(());
-        }
-        let first = &active.rule.first;
-        if !first.targets.select(candidate.domain, &candidate.subject) || self.exempt(active, candidate, exempt) {
-            return ControlFlow::Continue(());
-        }
-        self.spend(bytes.len());
-        let matched = first.operator.is_match(bytes) != first.negated;
-        if matched
-            && self.further(number, active, bytes)
-            && !self.exclusions.suppress(active.index, candidate.domain, &candidate.subject)
-        {
-            self.matched(number, active, candidate, bytes, text);
-        }
-        if self.done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-
     fn exempt(&self, active: &Active, candidate: &Candidate<'_, '_>, known: &mut Exempt) -> bool {
         let exemptions = &self.profile.exemptions;
         let covering = known.get_or_insert_with(|| {
@@ -200,59 +129,6 @@ impl<'p, 'm, 'a, 's> Judge<'p, 'm, 'a, 's> {
         covering.iter().any(|at| exemptions.get(usize::from(*at)).is_some_and(|e| e.holds(active.index)))
     }
 
-    /// The texts that the chains make of a value; the number of them, the value itself included.
-    fn transform(&mut self, plan: &Plan, value: &[u8]) -> usize {
-        self.scratch.texts = 1;
-        // An empty list says that every node has the value itself.
-        self.scratch.node_text.clear();
-        if plan.nodes.is_empty() {
-            return 1;
-        }
-        let held = ByteSet::of(value);
-        if plan.triggers.is_some_and(|triggers| !triggers.meets(held)) {
-            return 1;
-        }
-        self.scratch.node_text.resize(self.set.nodes.len() + 1, 0);
-        let mut classes: SmallVec<[ByteSet; 8]> = SmallVec::from_slice(&[held]);
-        for node in &plan.nodes {
-            let Some(step) = usize::from(*node).checked_sub(1).and_then(|at| self.set.nodes.get(at)) else { continue };
-            self.step(*node, step, value, &mut classes);
-        }
-        self.scratch.texts
-    }
-
-    fn step(&mut self, node: u16, step: &ChainNode, value: &[u8], classes: &mut SmallVec<[ByteSet; 8]>) {
-        let from = self.text_of(step.parent);
-        let held = classes.get(from).copied().unwrap_or_default();
-        let mut made = from;
-        if step.triggers.is_none_or(|triggers| triggers.meets(held)) {
-            let new = self.scratch.texts;
-            while self.scratch.buffers.len() < new {
-                self.scratch.buffers.push(Vec::new());
-            }
-            let Some(mut out) = self.scratch.buffers.get_mut(new - 1).map(std::mem::take) else { return };
-            let input = if from == 0 { Some(value) } else { self.scratch.buffers.get(from - 1).map(Vec::as_slice) };
-            let input = input.unwrap_or_default();
-            let length = input.len();
-            if step.step.apply(input, &mut out) {
-                classes.push(ByteSet::of(&out));
-                made = new;
-                self.scratch.texts += 1;
-            }
-            if let Some(slot) = self.scratch.buffers.get_mut(new - 1) {
-                *slot = out;
-            }
-            self.spend(length);
-        }
-        if let (Some(slot), Ok(made)) = (self.scratch.node_text.get_mut(usize::from(node)), u16::try_from(made)) {
-            *slot = made;
-        }
-    }
-
-    pub(super) fn text_of(&self, node: u16) -> usize {
-        self.scratch.node_text.get(usize::from(node)).copied().unwrap_or(0).into()
-    }
-
     /// Whether all further conditions of a rule hold, `bytes` being what the first one matched.
     fn further(&mut self, number: u16, active: &Active, bytes: &[u8]) -> bool {
         let further = &active.rule.further;
@@ -260,12 +136,12 @@ impl<'p, 'm, 'a, 's> Judge<'p, 'm, 'a, 's> {
             if condition.targets.matched() && self.condition_holds(condition, bytes) {
                 return true;
             }
-            let known = self.scratch.memo.iter().find(|(rule, index, _)| (*rule, *index) == (number, at));
+            let known = self.tally.memo.iter().find(|(rule, index, _)| (*rule, *index) == (number, at));
             if let Some((_, _, holds)) = known {
                 return *holds;
             }
             let holds = self.anywhere(condition);
-            self.scratch.memo.push((number, at, holds));
+            self.tally.memo.push((number, at, holds));
             holds
         })
     }
@@ -300,12 +176,55 @@ impl<'p, 'm, 'a, 's> Judge<'p, 'm, 'a, 's> {
         condition.operator.is_match(text.as_deref().unwrap_or(value)) != condition.negated
     }
 
+    const fn flow(&self) -> ControlFlow<()> {
+        if self.done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
     /// Counts bytes read; beyond the budget the inspection ends.
     fn spend(&mut self, bytes: usize) {
-        self.scratch.work = self.scratch.work.saturating_add(bytes as u64);
-        if self.scratch.work > self.profile.work && !self.done {
+        self.tally.work = self.tally.work.saturating_add(bytes as u64);
+        if self.tally.work > self.profile.work && !self.done {
             self.exhausted();
         }
+    }
+}
+
+/// One value on its way past the rules.
+struct Pass<'j, 'p, 'm, 'a, 's> {
+    judge: &'j mut Judge<'p, 'm, 'a, 's>,
+    candidate: &'j Candidate<'m, 'a>,
+    stage: Stage,
+    exempt: Exempt,
+}
+
+impl scan::Sink for Pass<'_, '_, '_, '_, '_> {
+    fn candidate(&mut self, entry: u16, text: &scan::Text<'_>) -> ControlFlow<()> {
+        let (judge, candidate) = (&mut *self.judge, self.candidate);
+        let Some(active) = judge.set.active.get(usize::from(entry)) else { return ControlFlow::Continue(()) };
+        let head_again = self.stage == Stage::Rest && candidate.domain.in_head() && !active.late;
+        let too_early = self.stage == Stage::Head && active.late;
+        let first = &active.rule.first;
+        if head_again
+            || too_early
+            || !first.targets.select(candidate.domain, &candidate.subject)
+            || judge.exempt(active, candidate, &mut self.exempt)
+        {
+            return ControlFlow::Continue(());
+        }
+        judge.spend(text.bytes.len());
+        let matched = first.operator.is_match(text.bytes) != first.negated;
+        if matched
+            && judge.further(entry, active, text.bytes)
+            && !judge.exclusions.suppress(active.index, candidate.domain, &candidate.subject)
+        {
+            judge.matched(entry, active, candidate, text);
+        }
+        judge.flow()
+    }
+
+    fn spend(&mut self, bytes: usize) -> ControlFlow<()> {
+        self.judge.spend(bytes);
+        self.judge.flow()
     }
 }
 

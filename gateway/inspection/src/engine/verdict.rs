@@ -1,12 +1,15 @@
 //! Matches and oddities, and what follows from them.
 
 use rampart_message::{At, Detail, Problem, ProblemCode, Processor};
+use smallvec::SmallVec;
 
 use super::judge::Judge;
 use super::subjects::Candidate;
 use crate::findings::{Findings, Match, Oddity, Outcome};
 use crate::raw::Mode;
 use crate::ruleset::Active;
+use crate::scan;
+use crate::transform::Transformation;
 
 impl Judge<'_, '_, '_, '_> {
     /// Notes that a rule matched a value.
@@ -15,15 +18,16 @@ impl Judge<'_, '_, '_, '_> {
         number: u16,
         active: &Active,
         candidate: &Candidate<'_, '_>,
-        bytes: &[u8],
-        text: usize,
+        text: &scan::Text<'_>,
     ) {
         if !self.score(number, active) {
             return;
         }
-        let found = active.rule.first.operator.find(bytes).and_then(|range| bytes.get(range)).unwrap_or(bytes);
+        let range = active.rule.first.operator.find(text.bytes);
+        let found = range.and_then(|range| text.bytes.get(range)).unwrap_or(text.bytes);
         let target = self.message.locate(candidate.at);
-        let transform = if text == 0 { String::new() } else { self.chain_to(active, text) };
+        let steps: SmallVec<[&str; 4]> = text.made_by().into_iter().map(Transformation::as_str).collect();
+        let transform = steps.join(",");
         self.describe(active, target, transform, found);
     }
 
@@ -40,7 +44,7 @@ impl Judge<'_, '_, '_, '_> {
     /// Adds the rule's points once; false when its match need not be described.
     fn score(&mut self, number: u16, active: &Active) -> bool {
         let (word, bit) = (usize::from(number) / 64, 1u64 << (number % 64));
-        let Some(fired) = self.scratch.fired.get_mut(word) else { return false };
+        let Some(fired) = self.tally.fired.get_mut(word) else { return false };
         let again = *fired & bit != 0;
         *fired |= bit;
         if !again {
@@ -65,21 +69,6 @@ impl Judge<'_, '_, '_, '_> {
         // Enough to block and enough to say why: the rest of an attack costs no more time.
         let full = self.findings.matches.len() == Findings::MAX_MATCHES;
         self.done |= full && self.findings.score >= self.profile.threshold;
-    }
-
-    /// The names of the transformations that made a text: those steps of the rule's chain that changed something.
-    fn chain_to(&self, active: &Active, text: usize) -> String {
-        let mut names = Vec::new();
-        let node = active.nodes.iter().find(|node| self.text_of(**node) == text);
-        let mut at = node.copied().unwrap_or(0);
-        while let Some(node) = usize::from(at).checked_sub(1).and_then(|at| self.set.nodes.get(at)) {
-            if self.text_of(at) != self.text_of(node.parent) {
-                names.push(node.step.as_str());
-            }
-            at = node.parent;
-        }
-        names.reverse();
-        names.join(",")
     }
 
     /// The work budget is spent.

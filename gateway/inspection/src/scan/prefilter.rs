@@ -18,7 +18,7 @@ struct Sighting {
 
 /// The automaton and what its literals mean.
 #[derive(Debug)]
-pub(crate) struct Prefilter {
+pub(super) struct Prefilter {
     automaton: Option<DFA>,
     /// By literal: a range of `sightings`.
     starts: Box<[u32]>,
@@ -34,20 +34,24 @@ const LANES: usize = 4;
 
 /// Per-rule bits, kept from value to value so that nothing is allocated.
 #[derive(Debug, Default)]
-pub(crate) struct Candidates {
+pub(super) struct Candidates {
     seen: Vec<u8>,
     touched: Vec<u16>,
     complete: Vec<u16>,
 }
 
 impl Candidates {
-    /// The rules all of whose clauses were seen, in no order.
-    pub(crate) fn rules(&self) -> &[u16] {
+    /// The entries all of whose clauses were seen, in no order.
+    pub(super) fn entries(&self) -> &[u16] {
         &self.complete
     }
 
-    pub(crate) fn sort(&mut self) {
+    pub(super) fn sort(&mut self) {
         self.complete.sort_unstable();
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.complete.clear();
     }
 
     fn reset(&mut self, rules: usize) {
@@ -86,7 +90,7 @@ impl Prefilter {
     ///
     /// # Errors
     /// When the automaton would be too large.
-    pub(crate) fn new(rules: &[Clauses]) -> Result<Self, String> {
+    pub(super) fn new(rules: &[Clauses]) -> Result<Self, String> {
         let mut by_literal: std::collections::BTreeMap<&[u8], Vec<Sighting>> = std::collections::BTreeMap::new();
         let mut complete = Vec::with_capacity(rules.len());
         for (rule, clauses) in rules.iter().enumerate() {
@@ -130,13 +134,8 @@ impl Prefilter {
         })
     }
 
-    /// Whether a rule has clauses; the others always run.
-    pub(crate) fn covers(&self, rule: u16) -> bool {
-        self.complete.get(usize::from(rule)).is_some_and(|bits| *bits != 0)
-    }
-
     /// Looks for the rules that can match `value`.
-    pub(crate) fn scan(&self, value: &[u8], candidates: &mut Candidates) {
+    pub(super) fn scan(&self, value: &[u8], candidates: &mut Candidates) {
         candidates.reset(self.complete.len());
         let Some(automaton) = &self.automaton else { return };
         if value.len() < self.shortest {
@@ -245,7 +244,7 @@ mod tests {
             for value in values {
                 prefilter.scan(value.as_bytes(), &mut candidates);
                 candidates.sort();
-                prop_assert_eq!(candidates.rules(), oracle(&rules, value.as_bytes()));
+                prop_assert_eq!(candidates.entries(), oracle(&rules, value.as_bytes()));
             }
         }
     }

@@ -1,0 +1,205 @@
+//! The core that every rule language shares: which rules can match a value at all, and on which of its texts.
+//!
+//! An [`Entry`] is what this module knows of a rule's first condition: the domains and names it looks at, its
+//! transformation chain, and the literals without which its operator cannot match. [`Layout::new`] folds the entries of a
+//! rule set together once; [`Layout::value`] then takes one value of one domain and gives the pairs of entry and text
+//! that are left, a few per cent of all. The caller's [`Sink`] runs the operator on them.
+//!
+//! ```text
+//! let layout = Layout::new(&entries)?;            // when rules are loaded
+//! let mut scratch = scan::Scratch::default();     // one per worker
+//! layout.value(&Value { domain, name, bytes }, &mut scratch, &mut sink)
+//!     // -> sink.spend(n)               bytes are about to be read; Break: the budget is spent
+//!     // -> sink.candidate(entry, text) entries[entry] may match text.bytes: run its operator (once per pair)
+//! ```
+//!
+//! Value by value and not rule by rule: a transformation chain is a path in a tree whose nodes are computed once per
+//! value, a node whose trigger bytes a value lacks makes no text of its own, and each distinct text is scanned once
+//! for all rules.
+//!
+//! What may be relied on:
+//! - Necessary, never sufficient: an entry that would match a text is given with that text; one that is given may not
+//!   match. A selector that is no plain name (a pattern, a path) is not looked at here: the sink selects.
+//! - A pair is given once, however many steps of a chain make the same text.
+//! - Nothing is allocated for a value whose texts fit the buffers that earlier values left.
+//!
+//! Never here: operators, scores, what a domain means (its number is the caller's).
+
+mod chain;
+mod plan;
+mod prefilter;
+mod texts;
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::ControlFlow;
+
+use smallvec::SmallVec;
+
+use self::chain::Tree;
+use self::plan::{Place, Plan};
+use self::prefilter::{Candidates, Prefilter};
+use self::texts::Texts;
+use crate::literals::Clauses;
+use crate::transform::Transformation;
+
+/// Domains that a layout can tell apart: a set of them is the bits of a `u64`.
+pub(crate) const MAX_DOMAINS: u8 = 64;
+
+/// What the core knows of one rule: the first condition, without its operator.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Entry {
+    /// Where it looks. Nowhere: it is never a candidate.
+    pub(crate) looks: Vec<Look>,
+    /// What is done to a value first.
+    pub(crate) chain: Box<[Transformation]>,
+    /// Every text of the chain is compared, not only the last.
+    pub(crate) multi_match: bool,
+    /// What a text must hold for the operator to match; empty (always so for a negated operator): nothing is known.
+    pub(crate) requires: Clauses,
+}
+
+/// Domains, and which names in them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Look {
+    /// The domains, one bit each.
+    pub(crate) domains: u64,
+    /// Only values of these names (upper and lower case alike); `None`: whatever their name.
+    pub(crate) only: Option<Vec<Box<[u8]>>>,
+    /// Never values of these names (upper and lower case alike), even if `only` has them. To leave a name out of the
+    /// list is always safe: then the sink has to refuse it.
+    pub(crate) except: Vec<Box<[u8]>>,
+}
+
+/// One value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Value<'v> {
+    /// The number of its domain, below [`MAX_DOMAINS`].
+    pub(crate) domain: u8,
+    /// Its name, where it is plain bytes; otherwise empty.
+    pub(crate) name: &'v [u8],
+    /// Itself.
+    pub(crate) bytes: &'v [u8],
+}
+
+/// What the caller does with what is found.
+pub(crate) trait Sink {
+    /// An entry that may match a text. [`ControlFlow::Break`] ends the value.
+    fn candidate(&mut self, entry: u16, text: &Text<'_>) -> ControlFlow<()>;
+
+    /// So many bytes are about to be read. [`ControlFlow::Break`] ends the value.
+    fn spend(&mut self, bytes: usize) -> ControlFlow<()>;
+}
+
+/// A text that transformations made of a value, or the value itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Text<'t> {
+    pub(crate) bytes: &'t [u8],
+    node: u16,
+    texts: &'t Texts,
+    tree: &'t Tree,
+}
+
+impl Text<'_> {
+    /// The transformations that made it: those steps of the entry's chain that changed something, in order; none for
+    /// the value as received.
+    pub(crate) fn made_by(&self) -> SmallVec<[Transformation; 4]> {
+        let mut steps = SmallVec::new();
+        let mut at = self.node;
+        while let Some(node) = self.tree.node(at) {
+            if self.texts.of_node(at) != self.texts.of_node(node.parent) {
+                steps.push(node.step);
+            }
+            at = node.parent;
+        }
+        steps.reverse();
+        steps
+    }
+}
+
+/// Buffers that are used again from value to value. One per worker.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    texts: Texts,
+    candidates: Candidates,
+}
+
+/// The entries of a rule set, laid out for one pass per value.
+#[derive(Debug, Default)]
+pub(crate) struct Layout {
+    tree: Tree,
+    /// By entry: the nodes whose texts it compares.
+    ends: Box<[SmallVec<[u16; 1]>]>,
+    /// By domain.
+    places: Box<[Place]>,
+    plans: Vec<Plan>,
+    prefilters: Vec<Prefilter>,
+    /// Entries that no literal announces.
+    unannounced: Box<[u16]>,
+}
+
+impl Layout {
+    /// Lays out entries; in what follows they are known by their position.
+    ///
+    /// # Errors
+    /// A sentence when there are too many entries, steps or literals.
+    pub(crate) fn new(entries: &[Entry]) -> Result<Self, String> {
+        if u16::try_from(entries.len()).is_err() {
+            return Err("more than 65535 rules".to_owned());
+        }
+        let mut tree = Tree::default();
+        let ends: Vec<_> =
+            entries.iter().map(|entry| tree.insert(&entry.chain, entry.multi_match)).collect::<Result<_, String>>()?;
+        let plan::Laid { places, plans, prefilters } = plan::lay_out(entries, &ends, &tree)?;
+        let lonely = |entry: &Entry| entry.requires.0.is_empty() && !entry.looks.is_empty();
+        let unannounced = (0..).zip(entries).filter(|(_, entry)| lonely(entry)).map(|(number, _)| number).collect();
+        Ok(Self { tree, ends: ends.into(), places: places.into(), plans, prefilters, unannounced })
+    }
+
+    /// Whether any entry looks at values of this domain.
+    pub(crate) fn looks_at(&self, domain: u8) -> bool {
+        self.places.get(usize::from(domain)).is_some_and(Place::is_busy)
+    }
+
+    /// Entries that run on every value they look at, because nothing is known of what they require.
+    pub(crate) fn unannounced(&self) -> &[u16] {
+        &self.unannounced
+    }
+
+    /// Gives `sink` the entries that may match a value, each with the text that it may match. The order is that of
+    /// the entries within one text, no other is promised.
+    ///
+    /// # Errors
+    /// `Break` when the sink said so.
+    pub(crate) fn value(&self, value: &Value<'_>, scratch: &mut Scratch, sink: &mut impl Sink) -> ControlFlow<()> {
+        let place = self.places.get(usize::from(value.domain));
+        let plan = place.and_then(|place| place.plan(value.name)).and_then(|at| self.plans.get(at));
+        let Some(plan) = plan else { return ControlFlow::Continue(()) };
+        let Scratch { texts, candidates } = scratch;
+        texts.make(&self.tree, plan, value.bytes, sink)?;
+        for text in 0..texts.len() {
+            let bytes = texts.bytes(text, value.bytes);
+            sink.spend(bytes.len())?;
+            if let Some(prefilter) = plan.prefilter.and_then(|at| self.prefilters.get(at)) {
+                prefilter.scan(bytes, candidates);
+                candidates.sort();
+            } else {
+                candidates.clear();
+            }
+            let announced = candidates.entries().iter().filter(|entry| plan.holds(**entry));
+            for entry in plan.always.iter().chain(announced) {
+                if let Some(node) = self.node(*entry, text, texts) {
+                    sink.candidate(*entry, &Text { bytes, node, texts, tree: &self.tree })?;
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The node by which an entry compares a text.
+    fn node(&self, entry: u16, text: usize, texts: &Texts) -> Option<u16> {
+        let ends = self.ends.get(usize::from(entry))?;
+        ends.iter().copied().find(|node| texts.of_node(*node) == text)
+    }
+}
