@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use rampart_inspection::{Findings, Oddity, Outcome, Profile};
-use rampart_message::{Body, Head, Message, NormalisedPath, ProblemCode, Target};
+use rampart_message::{Body, Head, Message, NormalisedPath, ProblemCode, Target, path};
 use rampart_policy::Route;
 use rampart_record::Verdict;
 
@@ -64,12 +64,30 @@ pub fn judge(
     body: Seen<'_>,
     workspace: &mut Workspace,
 ) -> Judgement {
+    judge_parts(route, head, (Some(target), Some(path)), body, workspace)
+}
+
+/// Inspects a request of which nothing but its bytes is known: for tools that ask about a profile alone. A target of no
+/// form is one of the things that inspection notes.
+pub fn judge_alone(route: &Route, head: Head<'_>, body: Seen<'_>, workspace: &mut Workspace) -> Judgement {
+    let target = Target::split(head.method, head.target);
+    let path = target.filter(|target| target.path.starts_with(b"/")).map(|target| path::scan(target.path));
+    judge_parts(route, head, (target, path), body, workspace)
+}
+
+fn judge_parts(
+    route: &Route,
+    head: Head<'_>,
+    (target, path): (Option<Target<'_>>, Option<NormalisedPath<'_>>),
+    body: Seen<'_>,
+    workspace: &mut Workspace,
+) -> Judgement {
     let opened = match body {
         Seen::Whole([]) | Seen::Prefix([]) => None,
         Seen::Whole(bytes) => Some(Body::open(&head.headers, bytes, &route.limits)),
         Seen::Prefix(bytes) => Some(Body::open_prefix(&head.headers, bytes, &route.limits)),
     };
-    let mut message = Message::with_path(head, Some(target), Some(path), &route.limits, &mut workspace.message);
+    let mut message = Message::with_path(head, target, path, &route.limits, &mut workspace.message);
     if let Some(opened) = &opened {
         message.parse_body(opened, &route.limits);
     }

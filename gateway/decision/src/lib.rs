@@ -1,6 +1,6 @@
 //! One request through one snapshot: the order of checks, the verdict, the status.
 //!
-//! `proxy` asks it about live traffic; `explain`, `test` and later `replay` ask it about requests that nobody sent. There
+//! `proxy` asks it about live traffic; `explain`, `test` and `replay` ask it about requests that nobody sent. There
 //! is no second place that decides, so they cannot drift apart.
 //!
 //! A request is decided in two steps, because its body must not be read before its head is known to be worth it:
@@ -22,5 +22,5 @@ mod tests;
 
 pub use admission::{Admission, BodyPlan, Declared, Denied, admit};
 pub use code::Code;
-pub use judgement::{Judgement, Seen, Workspace, judge, judge_head};
+pub use judgement::{Judgement, Seen, Workspace, judge, judge_alone, judge_head};
 pub use refusal::Refusal;

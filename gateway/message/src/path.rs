@@ -166,6 +166,8 @@ impl PathProblems {
 impl PathPolicy {
     /// Allows nothing odd.
     pub const STRICT: Self = Self { allowed: PathProblems(0) };
+    /// Allows everything that a route may allow.
+    pub const LENIENT: Self = Self { allowed: PathProblems(u16::MAX) };
 
     /// The policy that a route's words make.
     pub fn compile(words: &[RawPathPolicy]) -> Self {

@@ -72,7 +72,33 @@ pub struct Redirect {
     pub keep_query: bool,
 }
 
+/// Of a route without an upstream.
+const UNHURRIED: Deadlines =
+    Deadlines { connect: Duration::MAX, read: Duration::MAX, write: Duration::MAX, total: Duration::MAX };
+
 impl Route {
+    /// A route of no configuration: every request takes it, and `profile` judges it with nothing excluded. For tools that
+    /// ask about a profile alone; there is no upstream behind it.
+    pub fn of_profile(profile: &Arc<Profile>) -> Self {
+        Self {
+            index: 0,
+            name: Arc::clone(&profile.name),
+            action: Action::Forward(UpstreamIndex(usize::MAX)),
+            profile: Arc::clone(profile),
+            exclusions: RouteExclusions::default(),
+            limits: profile.limits,
+            body: profile.body,
+            body_limit_bytes: Some(profile.limits.body as u64),
+            body_deadline: None,
+            path_policy: PathPolicy::LENIENT,
+            rewrite: Rewrite::default(),
+            deadlines: UNHURRIED,
+            websocket: false,
+            request_headers: HeaderEdits::default(),
+            response_headers: HeaderEdits::default(),
+        }
+    }
+
     /// The upstream that requests go to; `None` for a redirect.
     pub fn upstream(&self) -> Option<UpstreamIndex> {
         match self.action {

@@ -3,6 +3,7 @@
 //! This file chooses the allocator and hands over to the command line; each command lives in a file of its own under `cli`.
 
 mod admin;
+mod asked;
 mod cli;
 mod demo;
 mod filters;

@@ -7,14 +7,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use rampart_decision::{Admission, BodyPlan, Declared, Denied, Judgement, Seen, Workspace};
-use rampart_inspection::Findings;
-use rampart_message::{Head, Headers, Version};
-use rampart_policy::{Route, Snapshot};
-use rampart_record::{Redaction, Verdict};
+use rampart_decision::{BodyPlan, Code, Workspace};
+use rampart_message::Version;
+use rampart_record::Redaction;
 use serde_json::{Value, json};
 
-use super::{ConfigArguments, Outcome, report, term};
+use super::{ConfigArguments, Outcome, profile_route, report, term};
+use crate::asked::{Answer, Judge, Request};
 use crate::load::Sources;
 
 #[derive(Debug, Args)]
@@ -34,31 +33,14 @@ pub(super) struct ExplainArguments {
     /// The body, or @FILE
     #[arg(short, long, value_name = "BODY")]
     data: Option<String>,
+    /// Ask this profile alone, whatever the path
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     /// As JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     config: ConfigArguments,
-}
-
-/// The request as owned bytes.
-struct Request {
-    method: String,
-    target: String,
-    fields: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
-/// What became of it, ready to be shown.
-struct Explanation<'s> {
-    route: Option<&'s Route>,
-    path: Option<String>,
-    plan: Option<BodyPlan>,
-    verdict: Verdict,
-    status: Option<u16>,
-    code: Option<&'static str>,
-    error: Option<String>,
-    findings: Findings,
 }
 
 /// Decides and shows.
@@ -68,117 +50,50 @@ pub(super) fn explain(arguments: &ExplainArguments) -> anyhow::Result<Outcome> {
         report::refuse(findings, "cannot explain");
         return Ok(Outcome::Unusable);
     };
-    let request = Request::of(arguments)?;
-    let explanation = decide(&snapshot, &request);
+    let request = request(arguments)?;
+    let profile = arguments.profile.as_deref().map(|name| profile_route(&snapshot, name)).transpose()?;
+    let judge = profile.as_ref().map_or(Judge::Routes(&snapshot), Judge::Profile);
+    let explanation = Explanation(judge.ask(&request, &mut Workspace::default()));
     if arguments.json {
         term::say_json(&explanation.to_json())?;
     } else {
         term::say(&explanation.to_text())?;
     }
-    let passes = matches!(explanation.verdict, Verdict::Pass | Verdict::WouldBlock);
-    Ok(if passes { Outcome::Good } else { Outcome::Bad })
+    Ok(if explanation.0.passes() { Outcome::Good } else { Outcome::Bad })
 }
 
-impl Request {
-    fn of(arguments: &ExplainArguments) -> anyhow::Result<Self> {
-        let body = match arguments.data.as_deref() {
-            None => Vec::new(),
-            Some(data) => match data.strip_prefix('@') {
-                Some(file) => fs::read(PathBuf::from(file)).with_context(|| format!("cannot read {file}"))?,
-                None => data.as_bytes().to_vec(),
-            },
-        };
-        let default = if arguments.data.is_some() { "POST" } else { "GET" };
-        let method = arguments.method.clone().unwrap_or_else(|| default.to_owned());
-        let mut fields = Vec::new();
-        for header in &arguments.headers {
-            let Some((name, value)) = header.split_once(':') else { bail!("not NAME: VALUE: {header}") };
-            fields.push((name.trim().to_owned(), value.trim().to_owned()));
-        }
-        let mut add = |name: &str, value: String| {
-            if !fields.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
-                fields.push((name.to_owned(), value));
-            }
-        };
-        add("Host", "localhost".to_owned());
-        if !body.is_empty() {
-            add("Content-Length", body.len().to_string());
-        }
-        Ok(Self { method, target: arguments.target.clone(), fields, body })
-    }
-}
-
-fn decide<'s>(snapshot: &'s Snapshot, request: &Request) -> Explanation<'s> {
-    let fields: Vec<(&[u8], &[u8])> = request.fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
-    let head = Head {
-        method: request.method.as_bytes(),
-        target: request.target.as_bytes(),
-        version: Version::Http11,
-        authority: None,
-        headers: Headers::new(&fields),
+fn request(arguments: &ExplainArguments) -> anyhow::Result<Request> {
+    let body = match arguments.data.as_deref() {
+        None => Vec::new(),
+        Some(data) => match data.strip_prefix('@') {
+            Some(file) => fs::read(PathBuf::from(file)).with_context(|| format!("cannot read {file}"))?,
+            None => data.as_bytes().to_vec(),
+        },
     };
-    let declared = match request.body.len() {
-        0 => Declared::Nothing,
-        length => Declared::Length(length as u64),
-    };
-    let mut workspace = Workspace::default();
-    match rampart_decision::admit(snapshot, &head, declared, &mut workspace) {
-        Err(denied) => Explanation::of_denied(*denied),
-        Ok(admission) => {
-            let path = String::from_utf8_lossy(admission.path.as_bytes()).into_owned();
-            let (route, plan) = (admission.route, admission.body);
-            let judgement = judge(head, admission, &request.body, &mut workspace);
-            Explanation::of_judgement(route, path, plan, judgement)
-        }
+    let default = if arguments.data.is_some() { "POST" } else { "GET" };
+    let method = arguments.method.as_deref().unwrap_or(default).into();
+    let mut fields = Vec::new();
+    for header in &arguments.headers {
+        let Some((name, value)) = header.split_once(':') else { bail!("not NAME: VALUE: {header}") };
+        fields.push((name.trim().into(), value.trim().into()));
     }
+    let length = body.len();
+    let target = arguments.target.as_bytes().to_vec();
+    let mut request = Request { method, target, version: Version::Http11, fields, body };
+    request.add("Host", "localhost");
+    if length > 0 {
+        request.add("Content-Length", length.to_string());
+    }
+    Ok(request)
 }
 
-fn judge(head: Head<'_>, admission: Admission<'_, '_>, body: &[u8], workspace: &mut Workspace) -> Judgement {
-    let Admission { route, target, path, body: plan, .. } = admission;
-    let seen = match plan {
-        BodyPlan::None => Seen::Whole(&[]),
-        BodyPlan::Buffer { .. } => Seen::Whole(body),
-        BodyPlan::Prefix { bytes, .. } => {
-            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-            body.get(..bytes).map_or(Seen::Whole(body), Seen::Prefix)
-        }
-        BodyPlan::Stream { .. } => return rampart_decision::judge_head(route, head, target, path, workspace),
-    };
-    rampart_decision::judge(route, head, target, path, seen, workspace)
-}
+/// The answer, as it is shown.
+struct Explanation<'s>(Answer<'s>);
 
-impl<'s> Explanation<'s> {
-    fn of_denied(denied: Denied<'s>) -> Self {
-        let Denied { route, refusal, findings } = denied;
-        Self {
-            route,
-            path: None,
-            plan: None,
-            verdict: refusal.code.verdict(),
-            status: Some(refusal.status),
-            code: Some(refusal.code.as_str()),
-            error: Some(refusal.error.into_owned()),
-            findings,
-        }
-    }
-
-    fn of_judgement(route: &'s Route, path: String, plan: BodyPlan, judgement: Judgement) -> Self {
-        let Judgement { verdict, code, refusal, findings } = judgement;
-        Self {
-            route: Some(route),
-            path: Some(path),
-            plan: Some(plan),
-            verdict,
-            status: refusal.as_ref().map(|refusal| refusal.status),
-            code: code.map(rampart_decision::Code::as_str),
-            error: refusal.map(|refusal| refusal.error.into_owned()),
-            findings,
-        }
-    }
-
+impl Explanation<'_> {
     /// What happens to the body, in words.
     fn body(&self) -> Option<String> {
-        Some(match self.plan? {
+        Some(match self.0.plan? {
             BodyPlan::None => "none".to_owned(),
             BodyPlan::Buffer { limit_bytes } => format!("read whole before the upstream, at most {limit_bytes} bytes"),
             BodyPlan::Prefix { bytes, .. } => format!("the first {bytes} bytes are inspected, the rest passes"),
@@ -189,6 +104,7 @@ impl<'s> Explanation<'s> {
     fn to_json(&self) -> Value {
         let redaction = Redaction::default();
         let matches: Vec<Value> = self
+            .0
             .findings
             .matches
             .iter()
@@ -201,9 +117,9 @@ impl<'s> Explanation<'s> {
             })
             .collect();
         json!({
-            "route": self.route.map(|route| &*route.name), "profile": self.route.map(|r| &*r.profile.name),
-            "path": self.path, "body": self.body(), "verdict": self.verdict.as_str(), "status": self.status,
-            "code": self.code, "error": self.error, "score": self.findings.score, "matches": matches,
+            "route": self.0.route.map(|route| &*route.name), "profile": self.0.route.map(|r| &*r.profile.name),
+            "path": self.0.path, "body": self.body(), "verdict": self.0.verdict.as_str(), "status": self.0.status,
+            "code": self.0.code.map(Code::as_str), "error": self.0.error, "score": self.0.findings.score, "matches": matches,
         })
     }
 
@@ -214,17 +130,17 @@ impl<'s> Explanation<'s> {
                 let _ = writeln!(text, "{name:<9}{value}");
             }
         };
-        line("verdict", Some(self.verdict.to_string()));
-        line("status", self.status.map(|status| format!("{status} from the gateway")));
-        line("code", self.code.map(str::to_owned));
-        line("error", self.error.clone());
-        line("route", Some(self.route.map_or_else(|| "none".to_owned(), |route| route.name.to_string())));
-        line("profile", self.route.map(|r| format!("{} (mode {:?})", r.profile.name, r.profile.mode).to_lowercase()));
-        line("path", self.path.clone());
+        line("verdict", Some(self.0.verdict.to_string()));
+        line("status", self.0.status.map(|status| format!("{status} from the gateway")));
+        line("code", self.0.code.map(|code| code.as_str().to_owned()));
+        line("error", self.0.error.clone());
+        line("route", Some(self.0.route.map_or_else(|| "none".to_owned(), |route| route.name.to_string())));
+        line("profile", self.0.route.map(|r| format!("{} (mode {:?})", r.profile.name, r.profile.mode).to_lowercase()));
+        line("path", self.0.path.clone());
         line("body", self.body());
-        line("score", Some(self.findings.score.to_string()));
+        line("score", Some(self.0.findings.score.to_string()));
         let redaction = Redaction::default();
-        for found in &self.findings.matches {
+        for found in &self.0.findings.matches {
             line(
                 "match",
                 Some(format!("{} [{}, {}, paranoia {}]", found.rule, found.category, found.severity, found.paranoia)),

@@ -9,6 +9,7 @@ mod demo;
 mod explain;
 mod generate;
 mod health;
+mod replay;
 pub(crate) mod report;
 mod run;
 mod term;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use rampart_policy::{Route, Snapshot};
 
 /// What became of a command, as its exit code tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +78,8 @@ enum Command {
     Test(test::TestArguments),
     /// Say what would become of one request, and why
     Explain(explain::ExplainArguments),
+    /// Ask what would become of recorded requests, and how long inspection takes
+    Replay(replay::ReplayArguments),
     /// Look at what was recorded
     Audit(audit::AuditArguments),
     /// Ask a running gateway whether it is ready (for container health checks)
@@ -94,6 +98,15 @@ pub(crate) struct ConfigArguments {
     pub(crate) config: PathBuf,
 }
 
+/// A route that asks the profile `name` alone.
+fn profile_route(snapshot: &Snapshot, name: &str) -> anyhow::Result<Route> {
+    let Some(profile) = snapshot.profiles.get(name) else {
+        let known: Vec<&str> = snapshot.profiles.keys().map(AsRef::as_ref).collect();
+        anyhow::bail!("no profile \"{name}\"; there are {}", known.join(", "));
+    };
+    Ok(Route::of_profile(profile))
+}
+
 /// Parses the command line, does what it asks, and gives the exit code.
 pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -104,6 +117,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Demo(arguments)) => demo::demo(&arguments),
         Some(Command::Test(arguments)) => test::test(&arguments),
         Some(Command::Explain(arguments)) => explain::explain(&arguments),
+        Some(Command::Replay(arguments)) => replay::replay(&arguments),
         Some(Command::Audit(arguments)) => audit::audit(&arguments),
         Some(Command::Health(arguments)) => health::health(&arguments),
         Some(Command::Generate(arguments)) => generate::generate(&arguments),
