@@ -41,6 +41,17 @@ pub struct Head<'a> {
     pub headers: Headers<'a>,
 }
 
+/// Everything of a response before its body.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseHead<'a> {
+    /// The status code (RFC 9110 section 15).
+    pub status: u16,
+    /// The protocol version in which it goes to the client.
+    pub version: Version,
+    /// The fields in the order received.
+    pub headers: Headers<'a>,
+}
+
 /// The fields of a message over a borrowed slice of `(name as received, value)`. Names compare without case.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Headers<'a> {

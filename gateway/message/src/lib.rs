@@ -107,7 +107,8 @@ mod xml;
 
 pub use body::{Body, Processor};
 pub use content_type::ContentType;
-pub use head::{Head, Headers, Version};
+pub use documents::Document;
+pub use head::{Head, Headers, ResponseHead, Version};
 pub use limits::{Limits, MAX_DEPTH, RawLimits};
 pub use message::{BodyFacts, Message, Scratch};
 pub use multipart::{Fault, Faults, Multipart, Part};

@@ -1,0 +1,9 @@
+//! SecLang: the rule language of ModSecurity, as the OWASP Core Rule Set is written in it.
+//!
+//! Files are read (`syntax`), compiled to a `Program` (`compile`) and run, phase by phase (`run`), on the values of a
+//! request and its response (`values`). Semantics are those of ModSecurity v3; where the regression cases of the Core Rule Set expect otherwise, these.
+
+mod ast;
+mod program;
+mod values;
+mod variable;
