@@ -44,11 +44,19 @@ pub enum Category {
     Scanner,
     /// Text that tries to overrule a model's instructions (OWASP LLM01).
     PromptInjection,
+    /// A session identifier that the attacker chose (CWE-384).
+    SessionFixation,
+    /// Error messages, source code and listings in a response (CWE-200).
+    DataLeakage,
+    /// Requests that are made to cost much (CWE-400).
+    DenialOfService,
+    /// What fits none of these: rules of other makers that do not say.
+    Other,
 }
 
 impl Category {
     /// Every category, in the order of declaration.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::Sqli,
         Self::Xss,
         Self::PathTraversal,
@@ -65,6 +73,10 @@ impl Category {
         Self::Protocol,
         Self::Scanner,
         Self::PromptInjection,
+        Self::SessionFixation,
+        Self::DataLeakage,
+        Self::DenialOfService,
+        Self::Other,
     ];
 
     /// The name in rule files, events and metrics.
@@ -86,6 +98,10 @@ impl Category {
             Self::Protocol => "protocol",
             Self::Scanner => "scanner",
             Self::PromptInjection => "prompt_injection",
+            Self::SessionFixation => "session_fixation",
+            Self::DataLeakage => "data_leakage",
+            Self::DenialOfService => "denial_of_service",
+            Self::Other => "other",
         }
     }
 
@@ -108,6 +124,10 @@ impl Category {
             Self::Protocol => "protocol attack",
             Self::Scanner => "scanner",
             Self::PromptInjection => "prompt injection",
+            Self::SessionFixation => "session fixation",
+            Self::DataLeakage => "data leakage",
+            Self::DenialOfService => "denial of service",
+            Self::Other => "attack",
         }
     }
 }
