@@ -1,8 +1,12 @@
-//! `length`, `number` and `count`: integers compared with a bound.
+//! `length`, `number` and `count`: integers compared with a bound. (SecLang: `@lt`, `@le`, `@eq`, `@ge`, `@gt`.)
+//!
+//! Example: `SecRule &ARGS "@gt 255"`. Both sides are read as C's `atoll` reads: what is no number is 0. ModSecurity 3 takes
+//! what does not fit 32 bits for 0 in some of these operators; here numbers saturate at 64 bits in all.
 
 use rampart_settings::Place;
 
 use crate::raw::RawComparison;
+use crate::transform::is_space;
 
 /// A bound and how to compare with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +54,8 @@ impl Comparison {
 
 /// The value as an integer in the way of C's `atoi`: white space, a sign, digits; 0 when there are none. Saturates.
 pub(crate) fn integer(value: &[u8]) -> i64 {
-    let text = value.trim_ascii_start();
+    let start = value.iter().position(|byte| !is_space(*byte)).unwrap_or(value.len());
+    let text = value.get(start..).unwrap_or_default();
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
         [b'+', digits @ ..] | digits => (false, digits),

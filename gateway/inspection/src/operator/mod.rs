@@ -1,10 +1,28 @@
 //! Operators: what a value is compared with. Each answers for one value; `not` is the rule's, not the operator's.
+//!
+//! Both front ends compile to [`Operator`]: TOML by key ([`Operator::compile`]), SecLang by name ([`Operator::seclang`],
+//! and [`Dynamic`] where the parameter holds a macro). Semantics are those of ModSecurity 3, on bytes; where one departs
+//! from it, the operator's file says so.
 
+mod backtracking;
 mod bytes;
+mod captures;
 mod comparison;
+mod contains_word;
+mod dynamic;
+mod error;
+mod ip_match;
+mod pcre;
+mod phrase_list;
 mod phrases;
 mod regex;
+mod rx;
+mod seclang;
 mod text;
+mod url_encoding;
+mod utf8_encoding;
+mod verify;
+mod within;
 
 #[cfg(test)]
 mod tests;
@@ -14,10 +32,19 @@ use std::ops::Range;
 use rampart_settings::Place;
 
 pub(crate) use self::bytes::Bytes;
+pub(crate) use self::captures::Captures;
 pub(crate) use self::comparison::Comparison;
+pub(crate) use self::contains_word::ContainsWord;
+pub(crate) use self::dynamic::Dynamic;
+pub(crate) use self::error::OperatorError;
+pub(crate) use self::ip_match::IpMatch;
 pub(crate) use self::phrases::Phrases;
 pub(crate) use self::regex::Pattern;
+pub(crate) use self::rx::Rx;
+pub(crate) use self::seclang::reads_file;
 pub(crate) use self::text::{Text, TextKind};
+pub(crate) use self::verify::{Verify, VerifyKind};
+pub(crate) use self::within::Within;
 use crate::libinjection::{detect_sqli, detect_xss};
 use crate::literals::Clauses;
 use crate::raw::RawMatch;
@@ -37,6 +64,26 @@ pub(crate) enum Operator {
     DetectSqli,
     /// SecLang: `@detectXSS`.
     DetectXss,
+    /// SecLang: `@rx`.
+    Rx(Rx),
+    /// SecLang: `@rxGlobal`, as `@rx` but for what it captures.
+    RxGlobal(Rx),
+    /// SecLang: `@containsWord`.
+    ContainsWord(ContainsWord),
+    /// SecLang: `@within`.
+    Within(Within),
+    /// SecLang: `@ipMatch`, `@ipMatchFromFile`.
+    IpMatch(IpMatch),
+    /// SecLang: `@validateUtf8Encoding`.
+    InvalidUtf8,
+    /// SecLang: `@validateUrlEncoding`.
+    InvalidUrlEncoding,
+    /// SecLang: `@verifyCC` and its kin.
+    Verify(Verify),
+    /// SecLang: `@unconditionalMatch`.
+    Always,
+    /// SecLang: `@noMatch`.
+    Never,
 }
 
 impl Operator {
@@ -101,9 +148,17 @@ impl Operator {
             Self::OutsideBytes(bytes) => bytes.find(value),
             Self::Length(comparison) => whole(comparison.holds_len(value.len())),
             Self::Number(comparison) => whole(comparison.holds(comparison::integer(value))),
-            Self::Count(_) => None,
+            Self::Count(_) | Self::Never => None,
             Self::DetectSqli => whole(detect_sqli(value).is_some()),
             Self::DetectXss => whole(detect_xss(value)),
+            Self::Rx(rx) | Self::RxGlobal(rx) => rx.find(value),
+            Self::ContainsWord(word) => word.find(value),
+            Self::Within(within) => whole(within.is_match(value)),
+            Self::IpMatch(networks) => whole(networks.is_match(value)),
+            Self::InvalidUtf8 => utf8_encoding::find(value),
+            Self::InvalidUrlEncoding => url_encoding::find(value),
+            Self::Verify(verify) => verify.find(value),
+            Self::Always => whole(true),
         }
     }
 
@@ -111,7 +166,52 @@ impl Operator {
     pub(crate) fn is_match(&self, value: &[u8]) -> bool {
         match self {
             Self::Regex(pattern) => pattern.is_match(value),
+            Self::Rx(rx) | Self::RxGlobal(rx) => rx.is_match(value),
             _ => self.find(value).is_some(),
+        }
+    }
+
+    /// Whether the value matches, and what is captured of it. `captures` is cleared first; see [`Captures`] for which
+    /// operators set what.
+    pub(crate) fn captures(&self, value: &[u8], captures: &mut Captures) -> bool {
+        captures.clear();
+        match self {
+            Self::Rx(rx) => rx.captures(value, captures),
+            Self::RxGlobal(rx) => rx.captures_global(value, captures),
+            Self::Regex(pattern) => pattern.captures_at(value, 0, captures).is_some(),
+            Self::DetectSqli => {
+                let found = detect_sqli(value);
+                if let Some(fingerprint) = found {
+                    captures.set_fingerprint(fingerprint);
+                }
+                found.is_some()
+            }
+            Self::Phrases(_) | Self::Verify(_) | Self::DetectXss => {
+                let found = self.find(value);
+                if let Some(range) = found.clone() {
+                    captures.set(0, range);
+                }
+                found.is_some()
+            }
+            _ => self.is_match(value),
+        }
+    }
+
+    /// Whether it runs by back-tracking: its cost is bounded, and not linear in the value. `check` lists such rules.
+    pub(crate) const fn is_backtracking(&self) -> bool {
+        match self {
+            Self::Rx(rx) | Self::RxGlobal(rx) => rx.is_backtracking(),
+            Self::Verify(verify) => verify.rx().is_backtracking(),
+            _ => false,
+        }
+    }
+
+    /// How often back-tracking ran into its limit, since the rules were compiled.
+    pub(crate) fn gave_up(&self) -> u64 {
+        match self {
+            Self::Rx(rx) | Self::RxGlobal(rx) => rx.gave_up(),
+            Self::Verify(verify) => verify.rx().gave_up(),
+            _ => 0,
         }
     }
 
@@ -121,6 +221,10 @@ impl Operator {
             Self::Regex(pattern) => pattern.clauses(),
             Self::Phrases(phrases) => phrases.clauses(),
             Self::Text(text) => text.clauses(),
+            Self::Rx(rx) | Self::RxGlobal(rx) => rx.clauses(),
+            Self::ContainsWord(word) => word.clauses(),
+            Self::Verify(verify) => verify.clauses(),
+            Self::InvalidUrlEncoding => Clauses::any_of(vec![b"%".to_vec()]),
             _ => Clauses::default(),
         }
     }

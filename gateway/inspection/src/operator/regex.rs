@@ -1,24 +1,28 @@
-//! `regex`: a regular expression on bytes in linear time.
+//! `regex` (SecLang: `@rx`, where the pattern allows): a regular expression on bytes in linear time.
 //!
 //! Unicode is off (`\xbc` is the byte, `\w` is ASCII, case folds in ASCII), `.` matches a line feed and `^` and `$`
 //! only the ends of the value, as ModSecurity compiles its patterns. Look-around and back references do not exist in
-//! linear time and are errors.
+//! linear time and are errors here; SecLang's go to [`super::backtracking`].
 
 use std::ops::Range;
 
 use rampart_settings::Place;
-use regex::bytes::{Regex, RegexBuilder};
+use regex_automata::meta::{BuildError, Config, Regex};
+use regex_automata::util::primitives::NonMaxUsize;
+use regex_automata::{Anchored, Input};
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::Hir;
 
+use super::Captures;
+use super::captures::GROUPS;
 use crate::literals::Clauses;
 
 /// Compiled program of one pattern, in bytes. Beyond it a pattern is an error when the rules are read.
-const MAX_PROGRAM_BYTES: usize = 4 << 20;
-/// Cache of the lazy automaton of one pattern and thread, in bytes.
-const MAX_CACHE_BYTES: usize = 2 << 20;
+pub(super) const MAX_PROGRAM_BYTES: usize = 4 << 20;
+/// Cache of each lazy automaton of one pattern and thread, in bytes. When it is full it is emptied.
+pub(super) const MAX_CACHE_BYTES: usize = 2 << 20;
 /// Nesting of one pattern.
-const MAX_NESTING: u32 = 100;
+pub(super) const MAX_NESTING: u32 = 100;
 
 /// A compiled pattern.
 #[derive(Debug)]
@@ -28,49 +32,43 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
+    /// Compiles the pattern of a TOML rule.
     pub(crate) fn compile(text: &str, place: &Place<'_>) -> Option<Self> {
-        match (Self::build(text), Self::syntax(text)) {
-            (Ok(regex), Ok(syntax)) => {
+        match Self::of_syntax(text, MAX_PROGRAM_BYTES) {
+            Ok(pattern) => {
                 // `^$` is a pattern; `(a|b)*` is a mistake. What matches both probes asks for nothing.
-                if regex.is_match(b"") && regex.is_match(b"\x01\x02") {
+                if pattern.is_match(b"") && pattern.is_match(b"\x01\x02") {
                     place.error_help("the pattern matches every value", "let it require something");
                     return None;
                 }
-                Some(Self { regex, syntax })
+                Some(pattern)
             }
-            (Err(error), _) => {
+            Err(error) => {
                 place.error_help(
-                    format!("the pattern does not compile: {}", reason(&error)),
+                    format!("the pattern does not compile: {error}"),
                     "patterns run in linear time: no look-around, no back references, at most 4 MiB compiled",
                 );
-                None
-            }
-            (_, Err(error)) => {
-                place.error(format!("the pattern does not parse: {error}"));
                 None
             }
         }
     }
 
-    fn build(text: &str) -> Result<Regex, regex::Error> {
-        RegexBuilder::new(text)
-            .unicode(false)
-            .dot_matches_new_line(true)
-            .size_limit(MAX_PROGRAM_BYTES)
-            .dfa_size_limit(MAX_CACHE_BYTES)
-            .nest_limit(MAX_NESTING)
-            .build()
-    }
-
-    fn syntax(text: &str) -> Result<Hir, String> {
-        ParserBuilder::new()
+    /// Compiles a pattern in the syntax of the crate `regex`.
+    pub(super) fn of_syntax(text: &str, max_program_bytes: usize) -> Result<Self, String> {
+        let syntax = ParserBuilder::new()
             .unicode(false)
             .utf8(false)
             .dot_matches_new_line(true)
             .nest_limit(MAX_NESTING)
             .build()
             .parse(text)
-            .map_err(|error| error.to_string())
+            .map_err(|error| reason(&error.to_string()))?;
+        let config = Config::new()
+            .utf8_empty(false)
+            .nfa_size_limit(Some(max_program_bytes))
+            .hybrid_cache_capacity(MAX_CACHE_BYTES);
+        let regex = Regex::builder().configure(config).build_from_hir(&syntax).map_err(|error| too_large(&error))?;
+        Ok(Self { regex, syntax })
     }
 
     pub(crate) fn is_match(&self, value: &[u8]) -> bool {
@@ -81,13 +79,53 @@ impl Pattern {
         self.regex.find(value).map(|found| found.range())
     }
 
+    /// The first match that begins at `from` or after it; what stands before `from` is seen by `\b` and `^`.
+    pub(super) fn find_at(&self, value: &[u8], from: usize) -> Option<Range<usize>> {
+        if from > value.len() {
+            return None;
+        }
+        self.regex.search(&Input::new(value).range(from..)).map(|found| found.range())
+    }
+
+    /// As [`Self::find_at`], with its groups; returns the whole match. Groups that took no part keep what they hold.
+    pub(super) fn captures_at(&self, value: &[u8], from: usize, captures: &mut Captures) -> Option<Range<usize>> {
+        if from > value.len() {
+            return None;
+        }
+        let mut slots: [Option<NonMaxUsize>; 2 * GROUPS] = [None; 2 * GROUPS];
+        let input = Input::new(value).range(from..).anchored(Anchored::No);
+        self.regex.search_slots(&input, &mut slots)?;
+        let mut whole = None;
+        for (group, pair) in slots.chunks_exact(2).enumerate() {
+            if let [Some(start), Some(end)] = pair {
+                let range = start.get()..end.get();
+                captures.set(group, range.clone());
+                if group == 0 {
+                    whole = Some(range);
+                }
+            }
+        }
+        whole
+    }
+
+    /// The syntax tree.
+    pub(crate) const fn syntax(&self) -> &Hir {
+        &self.syntax
+    }
+
     pub(crate) fn clauses(&self) -> Clauses {
         Clauses::of_regex(&self.syntax)
     }
 }
 
-/// The last line of a regex error says what is wrong; the lines before draw the pattern.
-fn reason(error: &regex::Error) -> String {
-    let text = error.to_string();
-    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+/// The last line of a syntax error says what is wrong; the lines before draw the pattern.
+fn reason(error: &str) -> String {
+    error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+fn too_large(error: &BuildError) -> String {
+    match error.size_limit() {
+        Some(limit) => format!("compiled it is larger than {limit} bytes"),
+        None => error.to_string(),
+    }
 }

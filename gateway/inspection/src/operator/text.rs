@@ -1,4 +1,8 @@
 //! `contains`, `equals`, `one_of`, `begins_with`, `ends_with`: plain texts, compared byte for byte.
+//! (SecLang: `@contains`, `@strmatch`, `@streq`, `@beginsWith`, `@endsWith`.)
+//!
+//! Example: `SecRule REQUEST_METHOD "@streq POST"`. In SecLang an empty text is contained in every value and begins and
+//! ends it; in TOML it is a mistake.
 
 use std::ops::Range;
 
@@ -22,6 +26,18 @@ pub(crate) struct Text {
     texts: Box<[Box<[u8]>]>,
 }
 
+impl TextKind {
+    /// Where the value holds the text in this way.
+    pub(super) fn find(self, text: &[u8], value: &[u8]) -> Option<Range<usize>> {
+        match self {
+            Self::Contains => memchr::memmem::find(value, text).map(|at| at..at + text.len()),
+            Self::Equals => (value == text).then_some(0..value.len()),
+            Self::BeginsWith => value.starts_with(text).then_some(0..text.len()),
+            Self::EndsWith => value.ends_with(text).then(|| value.len() - text.len()..value.len()),
+        }
+    }
+}
+
 impl Text {
     pub(crate) fn compile(kind: TextKind, texts: &[String], place: &Place<'_>) -> Option<Self> {
         if texts.is_empty() || texts.iter().any(String::is_empty) && kind != TextKind::Equals {
@@ -31,13 +47,13 @@ impl Text {
         Some(Self { kind, texts: texts.iter().map(|text| text.as_bytes().into()).collect() })
     }
 
+    /// One text, which may be empty.
+    pub(super) fn of(kind: TextKind, text: &[u8]) -> Self {
+        Self { kind, texts: [text.into()].into() }
+    }
+
     pub(crate) fn find(&self, value: &[u8]) -> Option<Range<usize>> {
-        self.texts.iter().find_map(|text| match self.kind {
-            TextKind::Contains => memchr::memmem::find(value, text).map(|at| at..at + text.len()),
-            TextKind::Equals => (value == text.as_ref()).then_some(0..value.len()),
-            TextKind::BeginsWith => value.starts_with(text).then_some(0..text.len()),
-            TextKind::EndsWith => value.ends_with(text).then(|| value.len() - text.len()..value.len()),
-        })
+        self.texts.iter().find_map(|text| self.kind.find(text, value))
     }
 
     pub(crate) fn clauses(&self) -> Clauses {
