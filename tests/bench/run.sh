@@ -28,22 +28,7 @@ finish() {
 }
 trap finish EXIT
 
-# A port above $1 on which nobody listens.
-free_port() {
-    local port=$1
-    while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
-    echo "$port"
-}
-
-await() { # URL LOG
-    for _ in $(seq 200); do
-        curl --silent --fail --output /dev/null --noproxy '*' "$1" && return
-        sleep 0.05
-    done
-    echo "$1 does not answer" >&2
-    cat "$2" >&2
-    exit 1
-}
+. tests/bench/measure.sh
 
 origin=$(free_port 19000)
 "$release/bench-origin" "127.0.0.1:$origin" >"$scratch/origin.log" 2>&1 & pids+=($!)
@@ -93,41 +78,6 @@ RAMPART__STORAGE__PATH="$scratch/var/rampart.db" \
     "$release/rampart" run --config config.toml >"$scratch/rampart.log" 2>&1 & pids+=($!)
 process[rampart]=$!
 await "http://127.0.0.1:$admin/ready" "$scratch/rampart.log"
-
-# Clock ticks that a process and its children (nginx's workers) have used.
-ticks() {
-    local pid total=0 stat
-    for pid in "$1" $(pgrep -P "$1" || true); do
-        stat=$(cat "/proc/$pid/stat" 2>/dev/null) || continue
-        read -r -a stat <<<"${stat##*) }"
-        total=$((total + stat[11] + stat[12]))
-    done
-    echo "$total"
-}
-
-measure() { # SUBJECT LOAD
-    local url="http://127.0.0.1:${port[$1]}" before after out
-    wrk -t1 -c"$connections" -d1s -s "tests/bench/$2.lua" "$url" >/dev/null
-    before=$(ticks "${process[$1]}")
-    out=$(wrk -t1 -c"$connections" -d"${seconds}s" --latency -s "tests/bench/$2.lua" "$url")
-    after=$(ticks "${process[$1]}")
-    if grep -qE 'Non-2xx|Socket errors' <<<"$out"; then
-        echo "$1 did not answer every $2 well:" >&2
-        grep -E 'Non-2xx|Socket errors' <<<"$out" >&2
-        exit 1
-    fi
-    awk -v subject="$1" -v load="$2" -v ticks="$((after - before))" -v rate="$(getconf CLK_TCK)" '
-        function micros(text) {
-            if (text ~ /us$/) return text + 0
-            if (text ~ /ms$/) return text * 1000
-            return text * 1000000
-        }
-        /requests in/ { requests = $1 }
-        $1 == "50%" { p50 = micros($2) }
-        $1 == "99%" { p99 = micros($2) }
-        END { printf "%s %s %.2f %.0f %.0f %d\n", subject, load, ticks / rate * 1e6 / requests, p50, p99, requests }
-    ' <<<"$out"
-}
 
 echo "$rounds rounds of $seconds s on $connections connections, $(nproc) processors; the middle of the rounds is shown"
 for round in $(seq "$rounds"); do

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Prepares what libmodsecurity is asked and compares what it says with what Rampart says.
 
-usage: oracle.py conf CRS_DIR [--paranoia N] [--detect] [--responses] [--unicode-map FILE]
-           prints a ModSecurity main configuration around a CRS folder
+usage: oracle.py conf CRS_DIR [--paranoia N] [--detect] [--responses] [--unicode-map FILE] [--body-limit BYTES]
+           prints a ModSecurity main configuration around a CRS folder; with --part processors or --part settings only
+           the rules that choose a body's processor, or those that set the paranoia level
        oracle.py corpus FILE.jsonl OUT.packed
            packs recorded requests (the input of `rampart replay`) for the driver `verdicts`
        oracle.py cases TESTS_DIR OUT.packed OUT.expect.jsonl
@@ -45,9 +46,11 @@ def settings(paranoia, detect):
 
 
 def conf(options):
+    if options.part:
+        return print(PROCESSORS if options.part == 'processors' else settings(options.paranoia, options.detect))
     crs = Path(options.crs).resolve()
     out = ['SecRuleEngine ' + ('DetectionOnly' if options.detect else 'On'), 'SecRequestBodyAccess On',
-           'SecRequestBodyLimit 13107200', 'SecRequestBodyNoFilesLimit 1048576', PROCESSORS]
+           'SecRequestBodyLimit 13107200', f'SecRequestBodyNoFilesLimit {options.body_limit}', PROCESSORS]
     if options.responses:
         out += ['SecResponseBodyAccess On', 'SecResponseBodyMimeType text/plain text/html text/xml application/json',
                 'SecResponseBodyLimit 1048576', 'SecResponseBodyLimitAction ProcessPartial']
@@ -291,6 +294,7 @@ def main():
     c = command.add_parser('conf')
     c.add_argument('crs'), c.add_argument('--paranoia', type=int, default=1), c.add_argument('--detect', action='store_true')
     c.add_argument('--responses', action='store_true'), c.add_argument('--unicode-map')
+    c.add_argument('--body-limit', type=int, default=1048576), c.add_argument('--part', choices=('processors', 'settings'))
     c = command.add_parser('corpus')
     c.add_argument('input'), c.add_argument('output')
     c = command.add_parser('cases')
