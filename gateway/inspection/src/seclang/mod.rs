@@ -4,6 +4,8 @@
 //! request and its response (`values`). Semantics are those of ModSecurity v3; where the regression cases of the Core Rule Set expect otherwise, these.
 
 mod ast;
+pub(crate) mod files;
 mod program;
+mod syntax;
 mod values;
 mod variable;

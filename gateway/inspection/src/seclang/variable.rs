@@ -186,6 +186,8 @@ variables! {
     InboundDataError = "INBOUND_DATA_ERROR" [];
     OutboundDataError = "OUTBOUND_DATA_ERROR" [];
     Tx = "TX" [];
+    /// What `@geoLookup` found: always empty, because countries are not looked up.
+    Geo = "GEO" [];
     Global = "GLOBAL" [];
     Ip = "IP" [];
     Session = "SESSION" [];
