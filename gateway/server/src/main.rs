@@ -7,6 +7,7 @@ mod asked;
 mod cli;
 mod demo;
 mod filters;
+mod ftw;
 mod load;
 mod process;
 mod reload;
