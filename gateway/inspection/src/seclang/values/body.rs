@@ -8,7 +8,7 @@ use rampart_message::{Limits, Message};
 use super::facts::BodyOutcome;
 use super::response::within;
 use super::store::{Text, Values};
-use super::{json, urlencoded};
+use super::{json, multipart, urlencoded, xml};
 use crate::seclang::ast::BodyProcessor;
 use crate::seclang::program::Settings;
 use crate::seclang::variable::Source;
@@ -42,8 +42,8 @@ pub(crate) fn read_body<'a>(
     values.facts.processor = chosen.or(values.facts.processor);
     values.facts.body = match values.facts.processor {
         Some(BodyProcessor::Json) => json::read(&input, values),
-        Some(BodyProcessor::Xml) => BodyOutcome::Fine,
-        Some(BodyProcessor::Multipart) => BodyOutcome::Fine,
+        Some(BodyProcessor::Xml) => xml::read(&input, values),
+        Some(BodyProcessor::Multipart) => multipart::read(&input, values),
         Some(BodyProcessor::Urlencoded) => {
             urlencoded::read(bytes, (Source::ArgPost, Source::ArgPostName), settings, values);
             BodyOutcome::Unset

@@ -29,10 +29,12 @@ mod cookies;
 mod facts;
 mod head;
 mod json;
+mod multipart;
 mod response;
 mod store;
 mod uri;
 mod urlencoded;
+mod xml;
 
 pub(crate) use self::body::read_body;
 pub use self::facts::Connection;
