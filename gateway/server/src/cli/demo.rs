@@ -38,6 +38,9 @@ pub(super) struct DemoArguments {
     /// Only the backend, no gateway
     #[arg(long)]
     backend_only: bool,
+    /// With --backend-only: the backend that conformance cases expect, which answers what POST /reflect asks for
+    #[arg(long, requires = "backend_only")]
+    reflect: bool,
     #[command(flatten)]
     log: LogArguments,
 }
@@ -48,7 +51,8 @@ pub(super) fn demo(arguments: &DemoArguments) -> anyhow::Result<Outcome> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(1).thread_name("backend").enable_all().build();
     let runtime = runtime.context("cannot start the backend's runtime")?;
-    let backend = runtime.block_on(demo::start(arguments.backend));
+    let kind = if arguments.reflect { demo::Kind::Reflecting } else { demo::Kind::Agents };
+    let backend = runtime.block_on(demo::start(arguments.backend, kind));
     let backend = backend.with_context(|| format!("the demo backend cannot listen on {}", arguments.backend))?;
     if arguments.backend_only {
         term::say(&format!("demo backend on http://{backend} (Ctrl-C ends it)"))?;

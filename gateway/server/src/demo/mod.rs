@@ -11,6 +11,7 @@ mod collection;
 mod events;
 mod files;
 mod login;
+mod reflect;
 mod socket;
 
 use std::net::SocketAddr;
@@ -52,15 +53,28 @@ pub(crate) fn router() -> Router {
         .with_state(shelves)
 }
 
+/// Which backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The agent platform.
+    Agents,
+    /// One that answers what it is asked to answer, for conformance cases.
+    Reflecting,
+}
+
 /// Binds the backend to `address` and serves it until the returned task is dropped with its runtime.
 ///
 /// # Errors
 /// When the address cannot be bound.
-pub(crate) async fn start(address: SocketAddr) -> std::io::Result<SocketAddr> {
+pub(crate) async fn start(address: SocketAddr, kind: Kind) -> std::io::Result<SocketAddr> {
     let listener = tokio::net::TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
+    let router = match kind {
+        Kind::Agents => router(),
+        Kind::Reflecting => reflect::router(),
+    };
     tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router()).await {
+        if let Err(error) = axum::serve(listener, router).await {
             log::error!("demo backend stopped: {error}");
         }
     });

@@ -105,3 +105,18 @@ async fn an_upload_is_counted() {
     let body = to_bytes(response.into_body(), ANSWER_BYTES_MAX).await.unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), json!({ "name": "report.bin", "bytes": 200_000 }));
 }
+
+#[tokio::test]
+async fn the_reflecting_backend_answers_what_it_is_asked_to() {
+    let router = super::reflect::router();
+    let asked =
+        json!({ "status": 503, "headers": { "X-Leak": "1" }, "body": "ORA-00933: SQL command not properly ended" });
+    let request = Request::post("/reflect").body(Body::from(asked.to_string())).unwrap();
+    let response = router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()["x-leak"], "1");
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/plain; charset=utf-8");
+    let body = to_bytes(response.into_body(), ANSWER_BYTES_MAX).await.unwrap();
+    assert_eq!(&*body, b"ORA-00933: SQL command not properly ended");
+    assert_eq!(send(&router, "PUT", "/anything?x=1", Some(json!({ "a": 1 }))).await, (StatusCode::OK, Vec::new()));
+}

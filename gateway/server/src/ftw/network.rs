@@ -192,3 +192,112 @@ fn read_event(event: &Value, record: &mut Record) {
         record.lines.push(line(text("rule"), text("message"), data.as_bytes(), text("severity")));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufRead;
+    use std::net::TcpListener;
+
+    use super::super::{Case, Ending, read, run};
+    use super::*;
+
+    /// A gateway that is written down: answers each connection's request, and logs an event where `events` says so.
+    fn gateway(events: &std::path::Path, count: usize) -> (String, std::thread::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let file = fs::OpenOptions::new().create(true).append(true).open(events).unwrap();
+        let serving = std::thread::spawn(move || {
+            for number in 0..count {
+                let (wire, _) = listener.accept().unwrap();
+                answer(wire, &file, number);
+            }
+        });
+        (url, serving)
+    }
+
+    fn answer(mut wire: TcpStream, mut events: &File, number: usize) {
+        let mut lines = io::BufReader::new(wire.try_clone().unwrap()).lines();
+        // The look whether anybody listens sends nothing.
+        let Some(Ok(first)) = lines.next() else { return };
+        let id = format!("id-{number}");
+        if first.contains("attack") {
+            let event = format!(
+                "{{\"request_id\": \"{id}\", \"rules\": [\"942100\", \"949110\"], \"matches\": [{{\"rule\": \"942100\", \
+                 \"message\": \"SQLi\", \"severity\": \"critical\", \"target\": \"query.id\", \"value\": \"1'\"}}]}}\n"
+            );
+            events.write_all(event.as_bytes()).unwrap();
+        }
+        let status = if first.contains("attack") { "403 Forbidden" } else { "200 OK" };
+        match first.split(' ').nth(1).unwrap() {
+            "/bare" => wire.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").unwrap(),
+            "/gone" => drop(wire),
+            "/chunked" => {
+                let head = format!("HTTP/1.1 {status}\r\nX-Request-Id: {id}\r\nTransfer-Encoding: chunked\r\n\r\n");
+                wire.write_all(head.as_bytes()).unwrap();
+                wire.write_all(b"3\r\nabc\r\n0\r\n\r\n").unwrap();
+            }
+            _ => {
+                let answer = format!("HTTP/1.1 {status}\r\nX-Request-Id: {id}\r\nContent-Length: 2\r\n\r\nok");
+                wire.write_all(answer.as_bytes()).unwrap();
+            }
+        }
+    }
+
+    fn case(yaml: &str) -> Vec<Case> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("case.yaml");
+        fs::write(&file, yaml).unwrap();
+        read(&file).unwrap()
+    }
+
+    #[test]
+    fn answers_and_events_are_brought_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("events.log");
+        // What an earlier run left is not of this one.
+        fs::write(&log, "{\"request_id\": \"id-2\", \"rules\": [\"1\"]}\n").unwrap();
+        let (url, serving) = gateway(&log, 6);
+        let network = Network::at(&url, Some(log)).unwrap();
+        let cases = case(
+            "rule_id: 942100\ntests:\n  \
+             - stages: [{input: {uri: '/?attack'}, output: {status: 403, log: {expect_ids: [942100, 949110]}}}]\n  \
+             - stages: [{input: {uri: /}, output: {status: 200, log: {no_expect_ids: [1]}}}]\n  \
+             - stages: [{input: {uri: /chunked}, output: {response_contains: abc, log: {expect_ids: [942100]}}}]\n  \
+             - stages: [{input: {uri: /bare}, output: {status: 400, log: {no_expect_ids: [942100]}}}]\n  \
+             - stages: [{input: {uri: /gone}, output: {expect_error: true}}]\n",
+        );
+        let outcomes = run(&network, &cases, 1).unwrap();
+        let endings: Vec<_> = outcomes.iter().map(|outcome| outcome.ending.clone()).collect();
+        let missing = Ending::Fail("no match of 942100".to_owned());
+        assert_eq!(endings, [Ending::Pass, Ending::Pass, missing, Ending::Pass, Ending::Pass]);
+        assert_eq!(outcomes[0].got, "status 403; ids 942100 949110");
+        assert_eq!(outcomes[2].got, "status 200");
+        serving.join().unwrap();
+    }
+
+    #[test]
+    fn without_the_event_log_nothing_is_said_of_rules() {
+        let (url, serving) = gateway(&tempfile::NamedTempFile::new().unwrap().into_temp_path(), 3);
+        let network = Network::at(&url, None).unwrap();
+        let cases = case(
+            "rule_id: 1\ntests:\n  - stages: [{input: {uri: '/?attack'}, output: {status: 403}}]\n  \
+             - stages: [{input: {uri: /}, output: {log: {no_expect_ids: [1]}}}]\n",
+        );
+        let endings: Vec<_> = run(&network, &cases, 1).unwrap().into_iter().map(|outcome| outcome.ending).collect();
+        assert_eq!(endings, [Ending::Pass, Ending::Fail("what was logged is not known".to_owned())]);
+        serving.join().unwrap();
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_is_told() {
+        for (url, part) in [
+            ("https://127.0.0.1:1", "not http://"),
+            ("127.0.0.1:1", "not http://"),
+            ("http://127.0.0.1:1/path", "more than"),
+            ("http://127.0.0.1:1", "nothing listens"),
+        ] {
+            let error = Network::at(url, None).expect_err(url).to_string();
+            assert!(error.contains(part), "{url}: {error}");
+        }
+    }
+}
