@@ -1,7 +1,8 @@
 //! What the request target says: `REQUEST_URI`, `REQUEST_FILENAME`, `REQUEST_BASENAME`, `QUERY_STRING` and kin.
 //!
 //! ModSecurity decodes the whole target first (percent escapes, nothing else) and then looks for `?`, `/` and the host
-//! in the decoded text; only the query string is cut from the target as received. So `%3f` ends the file name here.
+//! in the decoded text; only the query string is cut from the target as received. So `%3f` ends the file name here. A
+//! fragment, which no client should send, is in `REQUEST_URI_RAW` and `REQUEST_LINE` alone.
 
 use memchr::memchr;
 
@@ -10,7 +11,7 @@ use crate::seclang::variable::Source;
 
 /// Adds the values of the target `uri`, arguments apart.
 pub(super) fn read<'a>(uri: &'a [u8], values: &mut Values<'a>) {
-    let decoded = decode(uri, values);
+    let decoded = decode(without_fragment(uri), values);
     let text = values.bytes(decoded);
     let len = text.len();
     let path_end = memchr(b'?', text).unwrap_or(len);
@@ -28,7 +29,12 @@ pub(super) fn read<'a>(uri: &'a [u8], values: &mut Values<'a>) {
 
 /// The query of a target as received; empty where there is none.
 pub(super) fn query(uri: &[u8]) -> &[u8] {
+    let uri = without_fragment(uri);
     memchr(b'?', uri).and_then(|at| uri.get(at + 1..)).unwrap_or_default()
+}
+
+fn without_fragment(uri: &[u8]) -> &[u8] {
+    uri.get(..memchr(b'#', uri).unwrap_or(uri.len())).unwrap_or_default()
 }
 
 /// How many bytes of an absolute target come before its path; 0 of any other.

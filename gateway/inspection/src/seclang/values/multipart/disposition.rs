@@ -32,7 +32,10 @@ impl Disposition {
         rest = rest.strip_prefix(b";")?;
         while !rest.is_empty() {
             let (name, after) = parameter_name(skip_blanks(rest))?;
+            let quoted = after.first() == Some(&b'"');
             let (text, after) = self.parameter_value(after)?;
+            // A single quote that a lenient reader could take for a quote.
+            self.invalid_quoting |= !quoted && matches!(name, b"name" | b"filename") && text.contains(&b'\'');
             match name {
                 b"name" => add(&mut self.names, text)?,
                 b"filename" => add(&mut self.file_names, text)?,
@@ -58,7 +61,6 @@ impl Disposition {
         let Some((&quote, mut rest)) = text.split_first().filter(|(first, _)| matches!(first, b'"' | b'\'')) else {
             let end = text.iter().position(|&byte| !is_token(byte)).unwrap_or(text.len());
             let (value, rest) = text.split_at_checked(end)?;
-            self.invalid_quoting |= value.contains(&b'\'');
             return Some((value.to_vec(), rest));
         };
         self.invalid_quoting |= quote == b'\'';

@@ -84,6 +84,8 @@ struct Reader<'v, 'b, 'a> {
     part: Option<Part<'a>>,
     /// Delimiters so far.
     delimiters: usize,
+    /// Whether the line before ended in LF alone.
+    after_bare_line_feed: bool,
     files_size: Option<u64>,
     values: &'v mut Values<'a>,
 }
@@ -101,7 +103,7 @@ impl<'v, 'b, 'a> Reader<'v, 'b, 'a> {
     fn new(boundary: &'b [u8], flags: MultipartFlags, values: &'v mut Values<'a>) -> Self {
         let delimiter = Finder::new(&[b"--", boundary].concat()).into_owned();
         let (error, body, part) = (None, &b""[..], None);
-        Self { boundary, delimiter, flags, error, body, part, delimiters: 0, files_size: None, values }
+        Self { boundary, delimiter, flags, error, body, part, delimiters: 0, after_bare_line_feed: false, files_size: None, values }
     }
 
     fn body(&mut self, body: &'a [u8]) {
@@ -127,7 +129,8 @@ impl<'v, 'b, 'a> Reader<'v, 'b, 'a> {
         let mut start = 0;
         while let Some(rest) = self.body.get(start..).filter(|rest| !rest.is_empty()) {
             let Some(end) = memchr::memchr(b'\n', rest).map(|at| start + at + 1) else { return self.last_line(start) };
-            match self.classify(self.body.get(start..end).unwrap_or_default()) {
+            let line = self.body.get(start..end).unwrap_or_default();
+            match self.classify(line) {
                 Line::Text if self.text(start, end) => {}
                 Line::Stop | Line::Text => return false,
                 Line::Delimiter => {
@@ -141,6 +144,7 @@ impl<'v, 'b, 'a> Reader<'v, 'b, 'a> {
                 }
             }
             start = end;
+            self.after_bare_line_feed = !line.ends_with(b"\r\n");
         }
         false
     }
@@ -177,6 +181,8 @@ impl<'v, 'b, 'a> Reader<'v, 'b, 'a> {
         if self.delimiters > 0 {
             self.flags.unmatched_boundary = 2;
         }
+        // The line end before a delimiter belongs to it.
+        self.flags.lf_line |= self.after_bare_line_feed;
         let (end, found) = end.strip_prefix(b"--").map_or((end, Line::Delimiter), |end| (end, Line::Final));
         match end {
             b"\r\n" => self.flags.crlf_line = true,
@@ -253,8 +259,13 @@ impl<'v, 'b, 'a> Reader<'v, 'b, 'a> {
             return Err("Multipart parsing error: Multipart: Invalid part header (header name missing).");
         }
         part.headers.push(Text::Given(line));
-        part.last_is_disposition = part.disposition.is_none() && name.eq_ignore_ascii_case(b"content-disposition");
-        if part.last_is_disposition {
+        let is_disposition = name.eq_ignore_ascii_case(b"content-disposition");
+        if is_disposition && part.disposition.is_some() {
+            // The first counts, and what is folded onto a second one goes to the first.
+            return Ok(());
+        }
+        part.last_is_disposition = is_disposition;
+        if is_disposition {
             let value = value.get(1..).unwrap_or_default();
             let blanks = value.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
             part.disposition = Some(Text::Given(chomp(value.get(blanks..).unwrap_or_default())));
