@@ -1,11 +1,17 @@
 //! Minutes-long runs against the release build: `make soak`.
 
-#![expect(clippy::expect_used, reason = "test code: a broken expectation must stop the test where it broke")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "test code: a broken expectation must stop the test where it broke; figures are what it is run for"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use rampart_tests::core_rules;
 use rampart_tests::process::{cpu_time, open_files, resident_bytes};
 use rampart_tests::setup::CATCH_ALL;
 use rampart_tests::shape::{self, SQL_INJECTION};
@@ -19,6 +25,8 @@ const BETWEEN_RELOADS: Duration = Duration::from_millis(100);
 const RELOADS: usize = 1_000;
 /// How much more memory the second half of the reloads may leave behind, in percent.
 const GROWTH_PERCENT: u64 = 5;
+/// What may be resident with the Core Rule Set loaded, in bytes.
+const CORE_RULES_MOST_BYTES: u64 = 80_000_000;
 
 fn routes(turn: usize) -> String {
     format!(
@@ -102,6 +110,32 @@ async fn sixty_seconds_of_reloads_fail_no_request() {
 async fn a_thousand_reloads_leave_memory_flat() {
     let origin = CountingOrigin::start().await;
     let gateway = Setup::new(origin.address).routes(CATCH_ALL).start().await;
+    reload_and_watch(&gateway, routes).await;
+}
+
+/// Every reload reads and compiles the whole Core Rule Set.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "minutes long: make soak"]
+async fn a_thousand_reloads_of_the_core_rule_set_leave_memory_flat() {
+    let origin = CountingOrigin::start().await;
+    let inspected = |routes: &str| {
+        format!("{}\n{}", routes.replace("upstream =", "inspection = \"crs\"\nupstream ="), core_rules::profile())
+    };
+    let setup = Setup::new(origin.address).without_shipped_rules().routes(&inspected(CATCH_ALL));
+    let Some(setup) = core_rules::install(setup, 1) else { return };
+    let gateway = setup.start().await;
+    let mut connection = gateway.connect().await;
+    let attack = shape::post("/", "application/json", SQL_INJECTION.as_bytes());
+    assert_eq!(connection.ask(&attack).await.status, 403);
+    let resident = resident_bytes(gateway.pid());
+    println!("resident with the Core Rule Set: {} MiB", resident >> 20);
+    assert!(resident < CORE_RULES_MOST_BYTES, "{resident} bytes are resident");
+    reload_and_watch(&gateway, |turn| inspected(&routes(turn))).await;
+    assert_eq!(connection.ask(&attack).await.status, 403);
+}
+
+/// Reloads a thousand times, each time with another route, and compares the memory of the two halves.
+async fn reload_and_watch(gateway: &Gateway, routes: impl Fn(usize) -> String) {
     let files = open_files(gateway.pid());
     let mut connection = gateway.connect().await;
     let mut samples = Vec::new();

@@ -16,6 +16,7 @@
 
 pub mod address;
 pub mod certificate;
+pub mod core_rules;
 pub mod curl;
 pub mod gateway;
 pub mod hostile;

@@ -303,7 +303,7 @@ def main():
     c.add_argument('expect'), c.add_argument('verdicts')
     c = command.add_parser('compare')
     c.add_argument('verdicts'), c.add_argument('replay'), c.add_argument('--most', type=float, default=0.2)
-    c.add_argument('--list', type=int, default=50)
+    c.add_argument('--list', type=int, default=20)
     options = parser.parse_args()
     return globals()[options.command](options)
 
