@@ -94,7 +94,9 @@ impl RootedFiles {
         for part in pattern.components() {
             let name = part.as_os_str().to_string_lossy();
             if !is_wild(&name) {
-                found.iter_mut().for_each(|path| path.push(part));
+                for path in &mut found {
+                    path.push(part);
+                }
                 continue;
             }
             let mut matching = Vec::new();

@@ -154,7 +154,7 @@ fn with_value(item: &Item<'_>, name: &str, here: &Here<'_>) -> Option<Action> {
         "status" => Action::Status(u16::try_from(item.number(200, 599, here)?).unwrap_or_default()),
         "allow" => Action::Disruptive(Disruptive::Allow(allow(item, here)?)),
         "redirect" => Action::Disruptive(Disruptive::Redirect(item.text(here)?)),
-        "t" => Action::Transform(transformation(item.needed(here)?, here)?),
+        "t" => transformation(item.needed(here)?, here)?,
         "setvar" => Action::SetVar(set_var(item.needed(here)?, &item.quotes, here)?),
         "expirevar" => expire_var(item.needed(here)?, &item.quotes, here)?,
         "initcol" => init_col(item.needed(here)?, &item.quotes, here)?,
@@ -163,7 +163,12 @@ fn with_value(item: &Item<'_>, name: &str, here: &Here<'_>) -> Option<Action> {
         _ => {
             match UNSUPPORTED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
                 Some((_, help)) => here.unsupported(item.name, "the action", help),
-                None => here.unknown(item.name, "action", KNOWN.into_iter(), "see the list of actions"),
+                None => here.unknown(
+                    item.name,
+                    "action",
+                    KNOWN.into_iter(),
+                    "actions are those of ModSecurity v3: id:1, phase:2, deny, msg:text ...",
+                ),
             }
             return None;
         }
@@ -177,7 +182,12 @@ fn allow(item: &Item<'_>, here: &Here<'_>) -> Option<AllowScope> {
     } else if scope.text.eq_ignore_ascii_case("request") {
         Some(AllowScope::Request)
     } else {
-        here.unknown(scope, "scope of allow", ["phase", "request"].into_iter(), "write allow, allow:phase or allow:request");
+        here.unknown(
+            scope,
+            "scope of allow",
+            ["phase", "request"].into_iter(),
+            "write allow, allow:phase or allow:request",
+        );
         None
     }
 }

@@ -72,7 +72,12 @@ pub(super) fn ctl(span: Span<'_>, quotes: &[char], here: &Here<'_>) -> Option<Ve
         _ => {
             match UNSUPPORTED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name.text)) {
                 Some((_, help)) => here.unsupported(name, "the ctl", help),
-                None => here.unknown(name, "ctl", KNOWN.into_iter(), "see the list of them"),
+                None => here.unknown(
+                    name,
+                    "ctl",
+                    KNOWN.into_iter(),
+                    "ctl:ruleRemoveById=1, ctl:ruleRemoveTargetById=1;ARGS:x, ctl:ruleEngine=Off ...",
+                ),
             }
             None
         }

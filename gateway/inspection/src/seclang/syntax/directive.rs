@@ -6,7 +6,7 @@ use super::here::Here;
 use super::line::Span;
 use super::operator::operator;
 use super::read::Reader;
-use super::setting::{NAMES as SETTINGS, only, setting};
+use super::setting::{self, only};
 use super::target::targets;
 use super::word::{Word, words};
 use crate::seclang::ast::{Directive, DirectiveKind};
@@ -80,7 +80,13 @@ pub(super) fn read(here: &Here<'_>, reader: &mut Reader<'_>) {
     }
 }
 
-fn kind(name: Span<'_>, rest: Span<'_>, lower: &str, here: &Here<'_>, reader: &mut Reader<'_>) -> Option<DirectiveKind> {
+fn kind(
+    name: Span<'_>,
+    rest: Span<'_>,
+    lower: &str,
+    here: &Here<'_>,
+    reader: &mut Reader<'_>,
+) -> Option<DirectiveKind> {
     if lower == "secrule" {
         return rule(name, rest, here, reader);
     }
@@ -109,23 +115,22 @@ fn kind(name: Span<'_>, rest: Span<'_>, lower: &str, here: &Here<'_>, reader: &m
             let (id, list) = pair(name, &words, here)?;
             DirectiveKind::UpdateActionById { id: single_id(id, here)?, actions: actions(*list, here)? }
         }
-        _ => match setting(name, &words, here, reader) {
-            Some(setting) => DirectiveKind::Setting(setting?),
-            None => {
+        _ => {
+            let Some(known) = setting::known(name.text) else {
                 unknown(name, here);
                 return None;
-            }
-        },
+            };
+            DirectiveKind::Setting(setting::read(known, name, &words, here, reader)?)
+        }
     })
 }
 
 fn unknown(name: Span<'_>, here: &Here<'_>) {
-    match UNSUPPORTED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name.text)) {
-        Some((_, help)) => here.unsupported(name, "the directive", help),
-        None => {
-            let known = NAMES.into_iter().chain(SETTINGS);
-            here.unknown(name, "directive", known, "each line begins with a directive; \\ at its end joins the next");
-        }
+    if let Some((_, help)) = UNSUPPORTED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name.text)) {
+        here.unsupported(name, "the directive", help);
+    } else {
+        let known = NAMES.into_iter().chain(setting::NAMES);
+        here.unknown(name, "directive", known, "each line begins with a directive; \\ at its end joins the next");
     }
 }
 

@@ -62,7 +62,7 @@ impl Line {
     }
 }
 
-impl<'l> Span<'l> {
+impl Span<'_> {
     /// The part of it at `range`, in bytes; empty where there is none.
     pub(super) fn part(self, range: Range<usize>) -> Self {
         Self { text: self.text.get(range.clone()).unwrap_or_default(), at: self.at + range.start.min(self.text.len()) }
@@ -100,7 +100,8 @@ impl<'l> Span<'l> {
         let mut rest = Some(self);
         let pieces = std::iter::from_fn(move || {
             let whole = rest?;
-            let (piece, after) = whole.split_once(separators).map_or((whole, None), |(piece, after)| (piece, Some(after)));
+            let (piece, after) =
+                whole.split_once(separators).map_or((whole, None), |(piece, after)| (piece, Some(after)));
             rest = after;
             Some(piece.trim())
         });
@@ -149,7 +150,8 @@ impl Line {
 
     /// Whether the physical line `next` may be joined to what there is.
     fn admits(&self, next: &str) -> bool {
-        let starts = |word: &str| next.trim_ascii_start().get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
+        let starts =
+            |word: &str| next.trim_ascii_start().get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
         !(self.is_comment() && (starts("Sec") || starts("Include")))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::here::Here;
 use super::line::Span;
+use crate::seclang::ast::Action;
 use crate::transform::Transformation as T;
 
 /// `2`, `request`: 1 to 5.
@@ -69,18 +70,23 @@ const TRANSFORMATIONS: [(&str, T); 32] = [
 /// Transformations that ModSecurity has and Rampart has not.
 const UNSUPPORTED: [&str; 5] = ["parityEven7bit", "parityOdd7bit", "parityZero7bit", "sqlHexDecode", "urlEncode"];
 
-/// `lowercase`; `none` is `None`.
-pub(super) fn transformation(span: Span<'_>, here: &Here<'_>) -> Option<Option<T>> {
+/// The action `t`: `lowercase`, `none`.
+pub(super) fn transformation(span: Span<'_>, here: &Here<'_>) -> Option<Action> {
     if span.text.eq_ignore_ascii_case("none") {
-        return Some(None);
+        return Some(Action::Transform(None));
     }
     let known = TRANSFORMATIONS.iter().find(|(name, _)| name.eq_ignore_ascii_case(span.text));
     if known.is_none() {
         if UNSUPPORTED.iter().any(|name| name.eq_ignore_ascii_case(span.text)) {
             here.unsupported(span, "the transformation", "take the rule out, or write it with another transformation");
         } else {
-            here.unknown(span, "transformation", TRANSFORMATIONS.iter().map(|(name, _)| *name), "see the list of them");
+            here.unknown(
+                span,
+                "transformation",
+                TRANSFORMATIONS.iter().map(|(name, _)| *name),
+                "transformations are those of ModSecurity v3: t:lowercase, t:urlDecodeUni ...",
+            );
         }
     }
-    known.map(|(_, transformation)| Some(*transformation))
+    known.map(|(_, transformation)| Action::Transform(Some(*transformation)))
 }

@@ -67,7 +67,8 @@ pub(super) fn operator(word: Word<'_>, here: &Here<'_>, reader: &mut Reader<'_>)
     let (name, argument) = match rest.trim_start().strip_prefix('@') {
         Some(named) => {
             let end = named.text.find(|next: char| next.is_ascii_whitespace()).unwrap_or(named.text.len());
-            (canonical(named.part(0..end), here)?, named.from(end).trim_start())
+            // One blank separates; further ones are the argument's, as ModSecurity v3 reads it.
+            (canonical(named.part(0..end), here)?, named.from(end + 1))
         }
         None => ("rx", rest),
     };
@@ -95,7 +96,9 @@ fn canonical(name: Span<'_>, here: &Here<'_>) -> Option<&'static str> {
     if known.is_none() {
         match UNSUPPORTED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name.text)) {
             Some((_, help)) => here.unsupported(name, "the operator", help),
-            None => here.unknown(name, "operator", KNOWN.into_iter(), "a pattern that begins with @ is written @rx \\@..."),
+            None => {
+                here.unknown(name, "operator", KNOWN.into_iter(), "a pattern that begins with @ is written @rx \\@...");
+            }
         }
     }
     known

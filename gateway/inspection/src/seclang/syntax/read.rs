@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
             Ok(text) => text,
             Err(error) => {
                 let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
-                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+                let line = before.split(|byte| *byte == b'\n').count();
                 return Err(format!("its line {line} is not UTF-8; write bytes above ASCII as \\xHH"));
             }
         };

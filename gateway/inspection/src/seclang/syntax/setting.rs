@@ -61,14 +61,21 @@ pub(super) const NAMES: [&str; 22] = [
     "SecXmlExternalEntity",
 ];
 
-/// The setting `name`, in lower case, made of `words`. The outer `None`: no setting has this name; the inner one: it is
-/// wrong, which is reported.
-pub(super) fn setting(name: Span<'_>, words: &[Word<'_>], here: &Here<'_>, reader: &mut Reader<'_>) -> Option<Option<Setting>> {
-    if let Some(known) = WITHOUT_EFFECT.into_iter().find(|known| known.eq_ignore_ascii_case(name.text)) {
-        return Some(Some(Setting::WithoutEffect(known.into())));
-    }
-    let known = NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name.text))?;
-    Some(match known {
+/// The directive of this name as the manual spells it, where it sets something or is without effect.
+pub(super) fn known(name: &str) -> Option<&'static str> {
+    WITHOUT_EFFECT.into_iter().chain(NAMES).find(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// What the directive `known`, written as `name`, says in `words`; `None` where it is wrong, which is reported.
+pub(super) fn read(
+    known: &'static str,
+    name: Span<'_>,
+    words: &[Word<'_>],
+    here: &Here<'_>,
+    reader: &mut Reader<'_>,
+) -> Option<Setting> {
+    match known {
+        known if WITHOUT_EFFECT.contains(&known) => Some(Setting::WithoutEffect(known.into())),
         "SecResponseBodyMimeTypesClear" => match words {
             [] => Some(Setting::ResponseBodyMimeTypesClear),
             [surplus, ..] => {
@@ -79,7 +86,7 @@ pub(super) fn setting(name: Span<'_>, words: &[Word<'_>], here: &Here<'_>, reade
         "SecResponseBodyMimeType" => mime_types(name, words, here),
         "SecUnicodeMapFile" => unicode_map(name, words, here, reader),
         _ => only(name, words, here).and_then(|word| one_value(known, word, here)),
-    })
+    }
 }
 
 /// The only word that a directive takes.
@@ -171,13 +178,11 @@ fn number(span: Span<'_>, most: u64, here: &Here<'_>) -> Option<u64> {
 }
 
 fn byte(text: &str, span: Span<'_>, here: &Here<'_>) -> Option<u8> {
-    match text.as_bytes() {
-        [byte] => Some(*byte),
-        _ => {
-            here.error(span, "a separator is one ASCII character").help("write &");
-            None
-        }
+    if let [byte] = text.as_bytes() {
+        return Some(*byte);
     }
+    here.error(span, "a separator is one ASCII character").help("write &");
+    None
 }
 
 /// Media types, `(null)` for a response without one.

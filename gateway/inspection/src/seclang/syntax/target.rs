@@ -41,7 +41,8 @@ fn one(list: Span<'_>) -> (Span<'_>, Option<Span<'_>>) {
     let separator = list.text.find(SEPARATORS);
     let end = match list.text.find([':', '.']) {
         Some(colon) if separator.is_none_or(|at| colon < at) => {
-            let is_path = list.part(0..colon).text.trim_ascii().trim_start_matches(['!', '&']).eq_ignore_ascii_case("XML");
+            let is_path =
+                list.part(0..colon).text.trim_ascii().trim_start_matches(['!', '&']).eq_ignore_ascii_case("XML");
             let selector = list.from(colon + 1);
             colon + 1 + selector_length(selector.text, is_path)
         }
@@ -156,7 +157,14 @@ pub(super) fn variable(name: Span<'_>, what: &str, here: &Here<'_>) -> Option<Va
         let upper = name.text.to_ascii_uppercase();
         match UNSUPPORTED.iter().find(|(known, _)| *known == upper) {
             Some((_, help)) => here.unsupported(name, what, help),
-            None => here.unknown(name, what, Variable::ALL.iter().map(|known| known.as_str()), "see the list of variables"),
+            None => {
+                here.unknown(
+                    name,
+                    what,
+                    Variable::ALL.iter().map(|known| known.as_str()),
+                    "variables are those of ModSecurity v3: ARGS, REQUEST_HEADERS:name, TX:name ...",
+                );
+            }
         }
     }
     named

@@ -92,7 +92,7 @@ impl Pieces {
 pub(super) fn lower(template: Template) -> Template {
     let fold = |piece| match piece {
         Piece::Text(text) => Piece::Text(text.to_ascii_lowercase().into()),
-        other => other,
+        found @ Piece::Macro(..) => found,
     };
     Template(template.0.into_iter().map(fold).collect())
 }
