@@ -1,0 +1,3 @@
+//! One table per feature of the language.
+
+use super::{Exchange, load};

@@ -1,0 +1,141 @@
+//! Tests of the run, each on rules as an administrator writes them.
+
+mod features;
+mod regression;
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use rampart_message::{Body, Head, Headers, Limits, Message, ResponseHead, Version};
+use rampart_settings::Report;
+
+use super::transaction::Beginning;
+use super::{Interruption, SecLang, Transaction};
+use crate::engine::Scratch;
+use crate::seclang::files::MemoryFiles;
+use crate::seclang::values::Connection;
+
+/// A request, its response, and how they are judged.
+#[derive(Debug, Clone)]
+pub(super) struct Exchange {
+    pub(super) method: String,
+    pub(super) uri: String,
+    pub(super) version: Version,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+    pub(super) status: u16,
+    pub(super) response_headers: Vec<(String, String)>,
+    pub(super) response_body: Vec<u8>,
+    pub(super) client: SocketAddr,
+    pub(super) server: SocketAddr,
+    pub(super) detect: bool,
+    pub(super) work: u64,
+    pub(super) now: SystemTime,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) interruption: Option<Interruption>,
+    pub(super) would: Option<Interruption>,
+    pub(super) ids: Vec<u32>,
+    pub(super) log: Vec<String>,
+    pub(super) trace: Vec<String>,
+    pub(super) exhausted: bool,
+    pub(super) transaction: Transaction,
+}
+
+impl Exchange {
+    pub(super) fn get(uri: &str) -> Self {
+        Self {
+            method: "GET".to_owned(),
+            uri: uri.to_owned(),
+            version: Version::Http11,
+            headers: vec![("Host".to_owned(), "localhost".to_owned())],
+            body: Vec::new(),
+            status: 200,
+            response_headers: vec![("Content-Type".to_owned(), "text/html".to_owned())],
+            response_body: Vec::new(),
+            client: SocketAddr::from(([200, 249, 12, 31], 123)),
+            server: SocketAddr::from(([200, 249, 12, 31], 80)),
+            detect: false,
+            work: 1 << 26,
+            now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        }
+    }
+
+    pub(super) fn post(uri: &str, content_type: &str, body: &str) -> Self {
+        let mut exchange = Self { method: "POST".to_owned(), body: body.into(), ..Self::get(uri) };
+        exchange.headers.push(("Content-Type".to_owned(), content_type.to_owned()));
+        exchange
+    }
+
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sends it through all phases.
+    pub(super) fn through(&self, rules: &SecLang) -> Outcome {
+        let mut scratch = Scratch::default();
+        self.through_with(rules, &mut scratch)
+    }
+
+    pub(super) fn through_with(&self, rules: &SecLang, scratch: &mut Scratch) -> Outcome {
+        let limits = Limits::DEFAULT;
+        let fields = borrowed(&self.headers);
+        let head = Head {
+            method: self.method.as_bytes(),
+            target: self.uri.as_bytes(),
+            version: self.version,
+            authority: None,
+            headers: Headers::new(&fields),
+        };
+        let mut message = Message::parse_head(head, &limits, &mut rampart_message::Scratch::new());
+        let opened = (!self.body.is_empty()).then(|| Body::open(&head.headers, &self.body, &limits));
+        if let Some(opened) = &opened {
+            message.parse_body(opened, &limits);
+        }
+        let beginning = Beginning {
+            connection: Connection { client: self.client, server: self.server },
+            unique_id: "unique",
+            now: self.now,
+            detect: self.detect,
+            work: self.work,
+        };
+        let mut transaction = rules.begin(&beginning, scratch);
+        transaction.request(&message, &limits, self.now, scratch);
+        let fields = borrowed(&self.response_headers);
+        let head = ResponseHead { status: self.status, version: self.version, headers: Headers::new(&fields) };
+        transaction.response_head(&head, self.now, scratch);
+        transaction.response_body(&self.response_body, false, self.now, scratch);
+        transaction.log(self.now, scratch);
+        Outcome {
+            interruption: transaction.interruption().cloned(),
+            would: transaction.would_interrupt().cloned(),
+            ids: transaction.matched().iter().map(|matched| matched.id).collect(),
+            log: transaction.log_lines().collect(),
+            trace: transaction.trace().to_vec(),
+            exhausted: transaction.is_exhausted(),
+            transaction,
+        }
+    }
+}
+
+fn borrowed(fields: &[(String, String)]) -> Vec<(&[u8], &[u8])> {
+    fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect()
+}
+
+/// Rules from text. Errors are the caller's.
+pub(super) fn try_load(name: &str, text: &str) -> Result<SecLang, Vec<String>> {
+    let files = MemoryFiles::new().with(name, text.as_bytes().to_vec());
+    let report = Report::new();
+    let loaded = SecLang::load(&[name], &files, &report);
+    let messages = report.into_sorted().iter().map(|found| found.to_string()).collect::<Vec<_>>();
+    loaded.ok_or(messages)
+}
+
+/// Rules from text that is right.
+pub(super) fn load(text: &str) -> SecLang {
+    try_load("rules.conf", text).unwrap_or_else(|errors| panic!("{errors:#?}\n{text}"))
+}
