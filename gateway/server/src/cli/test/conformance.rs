@@ -28,11 +28,16 @@ pub(super) fn run(
     for file in files {
         cases.extend(ftw::read(file)?);
     }
-    if let Some(file) = &arguments.overrides {
+    for file in &arguments.overrides {
         for unused in Overrides::read(file)?.apply(&mut cases) {
             term::note(&format!("{}: no case is overridden by {unused}", file.display()));
         }
     }
+    let is_chosen = |case: &Case| {
+        arguments.include.as_ref().is_none_or(|include| include.is_match(&case.id))
+            && !arguments.exclude.as_ref().is_some_and(|exclude| exclude.is_match(&case.id))
+    };
+    cases.retain(is_chosen);
     if let Some(url) = &arguments.against {
         let network = Network::at(url, arguments.events.clone())?;
         return Ok(Ok(results(&network, &cases, THREADS)?));

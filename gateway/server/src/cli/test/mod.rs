@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 use rampart_settings::Report;
+use regex::Regex;
 
 use self::summary::Summary;
 use super::{ConfigArguments, Outcome, report, term};
@@ -39,9 +40,15 @@ pub(super) struct TestArguments {
     /// YAML cases: run them against these SecLang files, in this order
     #[arg(long, value_name = "GLOB", num_args = 1.., conflicts_with = "against")]
     seclang: Vec<String>,
-    /// YAML cases: where these rules are right to differ from what a case expects, and why
+    /// YAML cases: where these rules are right to differ from what a case expects, and why; may be given several times
     #[arg(long, value_name = "FILE")]
-    overrides: Option<PathBuf>,
+    overrides: Vec<PathBuf>,
+    /// YAML cases: only those whose id (942100-7) matches
+    #[arg(long, value_name = "REGEX")]
+    include: Option<Regex>,
+    /// YAML cases: not those whose id matches
+    #[arg(long, value_name = "REGEX")]
+    exclude: Option<Regex>,
     /// YAML cases: send them to the gateway at this address
     #[arg(long, value_name = "URL")]
     against: Option<String>,
