@@ -32,6 +32,10 @@ mod json;
 mod multipart;
 mod response;
 mod store;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod uri;
 mod urlencoded;
 mod xml;

@@ -103,7 +103,18 @@ impl<'v, 'b, 'a> Reader<'v, 'b, 'a> {
     fn new(boundary: &'b [u8], flags: MultipartFlags, values: &'v mut Values<'a>) -> Self {
         let delimiter = Finder::new(&[b"--", boundary].concat()).into_owned();
         let (error, body, part) = (None, &b""[..], None);
-        Self { boundary, delimiter, flags, error, body, part, delimiters: 0, after_bare_line_feed: false, files_size: None, values }
+        Self {
+            boundary,
+            delimiter,
+            flags,
+            error,
+            body,
+            part,
+            delimiters: 0,
+            after_bare_line_feed: false,
+            files_size: None,
+            values,
+        }
     }
 
     fn body(&mut self, body: &'a [u8]) {

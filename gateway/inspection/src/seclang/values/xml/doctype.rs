@@ -44,15 +44,15 @@ fn subset<'a>(text: &'a [u8], entities: &mut Entities<'a>) -> Option<&'a [u8]> {
             {
                 entities.declared.push((name, value));
             }
-            declaration_end(after)?
+            let rest = declaration_end(after)?;
+            let declaration = after.get(..after.len() - rest.len()).unwrap_or_default();
+            // A parameter entity of another resource may declare what this document does not.
+            entities.elsewhere |= is_external_parameter(declaration);
+            rest
         } else {
             match rest.split_first()? {
                 (b']', after) => return Some(after),
                 (b'<', after) => declaration_end(after)?,
-                (b'%', after) => {
-                    entities.elsewhere = true;
-                    after
-                }
                 (_, after) => after,
             }
         };
@@ -72,6 +72,14 @@ fn entity(text: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
         (quote @ (b'"' | b'\''), after) => Some((name, Some(after.get(..memchr::memchr(*quote, after)?)?))),
         _ => Some((name, None)),
     }
+}
+
+/// Whether what follows `<!ENTITY` is a parameter entity that stands in another resource.
+fn is_external_parameter(declaration: &[u8]) -> bool {
+    let Some(text) = declaration.trim_ascii_start().strip_prefix(b"%") else { return false };
+    let text = text.trim_ascii_start();
+    let name = text.iter().position(|&byte| !is_name(byte)).unwrap_or(text.len());
+    matches!(text.get(name..).unwrap_or_default().trim_ascii_start(), [b'S' | b'P', ..])
 }
 
 /// What follows the `>` of a declaration, past quotes.

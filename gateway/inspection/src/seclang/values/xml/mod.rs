@@ -26,7 +26,7 @@ use super::facts::BodyOutcome;
 use super::store::{Text, Values};
 use crate::seclang::variable::Source;
 
-/// Elements within one another.
+/// Elements within the root element and one another.
 const DEPTH_MAX: usize = 256;
 
 /// Bytes that entities may make of a document.
@@ -84,9 +84,7 @@ impl<'a> Scanner<'a> {
                 }
                 [b'<', b'!', b'[', ..] => self.character_section()?,
                 [b'<', b'!', ..] => self.doctype()?,
-                [b'<', b'?', ..] => {
-                    self.until(2, b"?>")?;
-                }
+                [b'<', b'?', ..] => self.instruction()?,
                 [b'<', b'/', ..] => self.end_tag()?,
                 [b'<', ..] => self.start_tag(values)?,
                 _ => self.character_data()?,
@@ -101,6 +99,17 @@ impl<'a> Scanner<'a> {
         let at = memmem::find(text, end).ok_or(Malformed)?;
         self.pos += skip + at + end.len();
         Ok(text.get(..at).unwrap_or_default())
+    }
+
+    /// A processing instruction, or the XML declaration where the document begins.
+    fn instruction(&mut self) -> Result<(), Malformed> {
+        let first = self.pos == 0;
+        let text = self.until(2, b"?>")?;
+        let end = text.iter().position(|&byte| !is_name(byte)).unwrap_or(text.len());
+        let (target, rest) = text.split_at_checked(end).unwrap_or_default();
+        let named = target.first().is_some_and(|&first| is_name_start(first));
+        let declaration = first && memmem::find(rest, b"version").is_some();
+        if named && (target != b"xml" || declaration) { Ok(()) } else { Err(Malformed) }
     }
 
     fn character_section(&mut self) -> Result<(), Malformed> {
@@ -139,7 +148,7 @@ impl<'a> Scanner<'a> {
     fn start_tag(&mut self, values: &mut Values<'a>) -> Result<(), Malformed> {
         self.pos += 1;
         let name = self.name()?;
-        if self.open.len() >= DEPTH_MAX || (self.open.is_empty() && self.seen_root) {
+        if self.open.len() > DEPTH_MAX || (self.open.is_empty() && self.seen_root) {
             return Err(Malformed);
         }
         self.seen_root = true;

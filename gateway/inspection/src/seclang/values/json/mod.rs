@@ -7,6 +7,9 @@
 //! Names are bounded: long keys over many values would make them grow with the square of the body. Beyond
 //! [`NAMES_PER_BYTE`] a value is named by its own key alone, and the body counts as broken.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
 use rampart_message::{Document, Kind, Name, Node, Processor, Step, Value};
