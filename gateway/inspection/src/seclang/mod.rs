@@ -4,6 +4,7 @@
 //! request and its response (`values`). Semantics are those of ModSecurity v3; where the regression cases of the Core Rule Set expect otherwise, these.
 
 mod ast;
+mod compile;
 pub(crate) mod files;
 mod program;
 mod syntax;

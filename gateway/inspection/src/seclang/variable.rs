@@ -78,6 +78,18 @@ impl Source {
         }
     }
 
+    /// The sources whose values are known in a phase, 1 to 5.
+    pub(crate) const fn known_by(phase: u8) -> Sources {
+        let last = match phase {
+            0 => return 0,
+            1 => Self::PathInfo,
+            2 => Self::XmlAttribute,
+            3 => Self::ResponseContentType,
+            _ => Self::ResponseBody,
+        };
+        last.bit() | (last.bit() - 1)
+    }
+
     /// Its bit in a [`Sources`].
     pub(crate) const fn bit(self) -> u64 {
         1 << self as u8
