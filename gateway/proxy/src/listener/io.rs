@@ -6,7 +6,7 @@
 //! byte (or from the accept) to the moment the proxy has parsed it. A head that arrives in one read costs no timer: the
 //! clock is only asked for when the socket has nothing to give.
 //!
-//! Never looks at bytes; bodies have their own deadline (`body.rs`).
+//! Of the bytes it looks at request lines alone (`request_line`); bodies have their own deadline (`body.rs`).
 
 use std::fmt;
 use std::future::Future;
@@ -29,6 +29,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Cut;
 use super::connections::Slot;
+use super::request_line;
 
 /// Length of the HTTP/2 connection preface (RFC 9113 section 3.4).
 const PREFACE_BYTES: usize = 24;
@@ -73,6 +74,8 @@ pub(crate) struct GuardedIo<S> {
     since: Instant,
     timer: Option<Pin<Box<Sleep>>>,
     preface_left: usize,
+    /// What was read and did not fit, because a request line became longer.
+    held_back: Vec<u8>,
     _slots: [Slot; 2],
 }
 
@@ -136,6 +139,7 @@ impl<S: IO> GuardedIo<S> {
             since: Instant::now(),
             timer: None,
             preface_left: PREFACE_BYTES,
+            held_back: Vec::new(),
             _slots: slots,
         }
     }
@@ -166,6 +170,18 @@ impl<S: IO> GuardedIo<S> {
         }
     }
 
+    /// Encodes what no URI may hold in a request line that was just read.
+    fn encode_line(&mut self, expect: Expect, before: usize, buf: &mut ReadBuf<'_>) {
+        if !matches!(expect, Expect::Head | Expect::NextRequest) {
+            return;
+        }
+        let Some(bytes) = buf.filled().get(before..).and_then(request_line::encoded) else { return };
+        buf.set_filled(before);
+        let (now, later) = bytes.split_at(bytes.len().min(buf.remaining()));
+        buf.put_slice(now);
+        self.held_back.extend_from_slice(later);
+    }
+
     /// Polls the clock of `expect`; ready when its deadline has passed.
     fn poll_deadline(&mut self, expect: Expect, cx: &mut Context<'_>) -> Poll<()> {
         let allowed = match expect {
@@ -183,8 +199,14 @@ impl<S: IO> AsyncRead for GuardedIo<S> {
         let this = self.get_mut();
         let expect = this.expectation();
         let before = buf.filled().len();
+        if !this.held_back.is_empty() {
+            let count = this.held_back.len().min(buf.remaining());
+            buf.put_slice(&this.held_back.drain(..count).collect::<Vec<u8>>());
+            return Poll::Ready(Ok(()));
+        }
         if let Poll::Ready(result) = Pin::new(&mut this.inner).poll_read(cx, buf) {
             this.received(expect, buf.filled().len().saturating_sub(before));
+            this.encode_line(expect, before, buf);
             return Poll::Ready(result);
         }
         ready!(this.poll_deadline(expect, cx));
@@ -382,5 +404,23 @@ mod tests {
         let (_, end, seconds) = drain(&mut io).await;
         assert!(end.is_err());
         assert_eq!((seconds, cut.idle.get()), (10, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_that_became_too_long_for_the_buffer_loses_nothing() {
+        let (mut client, mut io, _cut) = guarded();
+        let request = b"GET /?<<<<\"\"\" HTTP/1.1\r\nHost: h\r\n\r\n<body>";
+        client.write_all(request).await.unwrap();
+        let mut first = [0; 46];
+        let count = io.read(&mut first).await.unwrap();
+        assert_eq!(count, first.len().min(request.len() + 14));
+        io.gate.head_complete();
+        client.write_all(b"\"more\"").await.unwrap();
+        drop(client);
+        let (rest, end, _) = drain(&mut io).await;
+        end.unwrap();
+        let all = [&first[..count], &rest].concat();
+        let expect = "GET /?%3C%3C%3C%3C%22%22%22 HTTP/1.1\r\nHost: h\r\n\r\n<body>\"more\"";
+        assert_eq!(String::from_utf8(all).unwrap(), expect);
     }
 }

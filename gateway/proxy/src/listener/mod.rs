@@ -9,6 +9,7 @@ mod app;
 mod connections;
 mod io;
 mod redirect;
+mod request_line;
 mod tls;
 
 use std::sync::Arc;
