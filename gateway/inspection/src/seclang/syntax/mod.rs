@@ -57,3 +57,9 @@ pub(crate) fn parse<P: AsRef<Path>>(patterns: &[P], files: &dyn Files, report: &
     }
     Parsed { directives: reader.directives, files: reader.read.into_iter().collect() }
 }
+
+/// Reads the rule files that `patterns` name as far as each directive can be judged alone, and says how many directives
+/// there are. What is wrong is written to `report`.
+pub fn check_syntax<P: AsRef<Path>>(patterns: &[P], files: &dyn Files, report: &Report) -> usize {
+    parse(patterns, files, report).directives.len()
+}
