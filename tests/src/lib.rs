@@ -25,6 +25,7 @@ pub mod http2;
 pub mod origin;
 pub mod origin2;
 pub mod process;
+pub mod reflect;
 pub mod rules;
 pub mod setup;
 pub mod shape;
