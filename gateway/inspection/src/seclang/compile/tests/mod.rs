@@ -1,6 +1,8 @@
 //! Rules compiled from text, as the parser reads them.
 
+mod folding;
 mod rule_set;
+mod rules;
 
 use rampart_settings::Report;
 
