@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use rampart_settings::Place;
 
+use crate::literals::Clauses;
+
 /// The allowed bytes.
 #[derive(Debug)]
 pub(crate) struct Bytes {
@@ -61,5 +63,9 @@ impl Bytes {
     pub(crate) fn find(&self, value: &[u8]) -> Option<Range<usize>> {
         let at = value.iter().position(|byte| !self.allowed.get(usize::from(*byte)).copied().unwrap_or(true))?;
         Some(at..at + 1)
+    }
+
+    pub(crate) fn clauses(&self) -> Clauses {
+        Clauses::any_byte((0..=255u8).zip(self.allowed.iter()).filter(|(_, allowed)| !**allowed).map(|(byte, _)| byte))
     }
 }

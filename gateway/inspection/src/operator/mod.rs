@@ -215,7 +215,7 @@ impl Operator {
         }
     }
 
-    /// The literals without which nothing matches.
+    /// The literals and bytes without which nothing matches.
     pub(crate) fn clauses(&self) -> Clauses {
         match self {
             Self::Regex(pattern) => pattern.clauses(),
@@ -224,8 +224,17 @@ impl Operator {
             Self::Rx(rx) | Self::RxGlobal(rx) => rx.clauses(),
             Self::ContainsWord(word) => word.clauses(),
             Self::Verify(verify) => verify.clauses(),
-            Self::InvalidUrlEncoding => Clauses::any_of(vec![b"%".to_vec()]),
+            Self::InvalidUrlEncoding => Clauses::any_byte(*b"%"),
+            Self::OutsideBytes(bytes) => bytes.clauses(),
+            // A single word or number is no attack; whatever separates two of them is a sign, a space or a strange byte.
+            Self::DetectSqli => Clauses::any_byte((0..=255u8).filter(|byte| !is_word(*byte))),
+            // Without these no tag opens and no attribute has a value.
+            Self::DetectXss => Clauses::any_byte(*b"<="),
             _ => Clauses::default(),
         }
     }
+}
+
+const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }

@@ -23,7 +23,7 @@ pub(super) struct Tree {
 
 impl Tree {
     /// Adds a chain where it is not there yet, and gives the nodes that are compared: its end, with `multi_match` all.
-    pub(super) fn insert(&mut self, chain: &[Transformation], multi_match: bool) -> Result<SmallVec<[u16; 1]>, String> {
+    pub(super) fn insert(&mut self, chain: &[Transformation], multi_match: bool) -> Result<SmallVec<[u16; 2]>, String> {
         let mut path = SmallVec::from_slice(&[0]);
         let mut parent = 0;
         for step in chain {

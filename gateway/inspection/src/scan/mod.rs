@@ -28,6 +28,7 @@
 mod chain;
 mod plan;
 mod prefilter;
+mod rarity;
 mod texts;
 
 #[cfg(test)]
@@ -41,6 +42,7 @@ use self::chain::Tree;
 use self::plan::{Place, Plan};
 use self::prefilter::{Candidates, Prefilter};
 use self::texts::Texts;
+use crate::bytes::ByteSet;
 use crate::literals::Clauses;
 use crate::transform::Transformation;
 
@@ -129,14 +131,38 @@ pub(crate) struct Scratch {
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
     tree: Tree,
-    /// By entry: the nodes whose texts it compares.
-    ends: Box<[SmallVec<[u16; 1]>]>,
+    /// By entry.
+    gates: Box<[Gate]>,
     /// By domain.
     places: Box<[Place]>,
     plans: Vec<Plan>,
     prefilters: Vec<Prefilter>,
     /// Entries that no literal announces.
     unannounced: Box<[u16]>,
+}
+
+/// What is asked of a text before an entry is given with it.
+#[derive(Debug, Default)]
+struct Gate {
+    /// The nodes whose texts the entry compares.
+    ends: SmallVec<[u16; 2]>,
+    /// The text must hold a byte of each of these sets.
+    bytes: SmallVec<[ByteSet; 2]>,
+}
+
+impl Gate {
+    fn admits(&self, held: ByteSet) -> bool {
+        self.bytes.iter().all(|set| set.meets(held))
+    }
+
+    /// The nodes that stand for distinct texts, with these.
+    fn distinct<'g>(&'g self, texts: &'g Texts) -> impl Iterator<Item = (u16, usize)> + 'g {
+        self.ends.iter().enumerate().filter_map(move |(at, node)| {
+            let text = texts.of_node(*node);
+            let again = self.ends.iter().take(at).any(|earlier| texts.of_node(*earlier) == text);
+            (!again).then_some((*node, text))
+        })
+    }
 }
 
 impl Layout {
@@ -149,12 +175,15 @@ impl Layout {
             return Err("more than 65535 rules".to_owned());
         }
         let mut tree = Tree::default();
-        let ends: Vec<_> =
-            entries.iter().map(|entry| tree.insert(&entry.chain, entry.multi_match)).collect::<Result<_, String>>()?;
-        let plan::Laid { places, plans, prefilters } = plan::lay_out(entries, &ends, &tree)?;
-        let lonely = |entry: &Entry| entry.requires.0.is_empty() && !entry.looks.is_empty();
+        let gate = |entry: &Entry| {
+            let ends = tree.insert(&entry.chain, entry.multi_match)?;
+            Ok(Gate { ends, bytes: entry.requires.bytes.clone() })
+        };
+        let gates: Vec<Gate> = entries.iter().map(gate).collect::<Result<_, String>>()?;
+        let plan::Laid { places, plans, prefilters } = plan::lay_out(entries, &gates, &tree)?;
+        let lonely = |entry: &Entry| entry.requires.is_empty() && !entry.looks.is_empty();
         let unannounced = (0..).zip(entries).filter(|(_, entry)| lonely(entry)).map(|(number, _)| number).collect();
-        Ok(Self { tree, ends: ends.into(), places: places.into(), plans, prefilters, unannounced })
+        Ok(Self { tree, gates: gates.into(), places: places.into(), plans, prefilters, unannounced })
     }
 
     /// Whether any entry looks at values of this domain.
@@ -167,8 +196,7 @@ impl Layout {
         &self.unannounced
     }
 
-    /// Gives `sink` the entries that may match a value, each with the text that it may match. The order is that of
-    /// the entries within one text, no other is promised.
+    /// Gives `sink` the entries that may match a value, each with the text that it may match, in no order.
     ///
     /// # Errors
     /// `Break` when the sink said so.
@@ -178,28 +206,47 @@ impl Layout {
         let Some(plan) = plan else { return ControlFlow::Continue(()) };
         let Scratch { texts, candidates } = scratch;
         texts.make(&self.tree, plan, value.bytes, sink)?;
+        for entry in &plan.always {
+            self.give(*entry, None, value.bytes, texts, sink)?;
+        }
+        let Some(prefilter) = plan.prefilter.and_then(|at| self.prefilters.get(at)) else {
+            return ControlFlow::Continue(());
+        };
         for text in 0..texts.len() {
+            if !texts.is_sought(text) {
+                continue;
+            }
             let bytes = texts.bytes(text, value.bytes);
             sink.spend(bytes.len())?;
-            if let Some(prefilter) = plan.prefilter.and_then(|at| self.prefilters.get(at)) {
-                prefilter.scan(bytes, candidates);
-                candidates.sort();
-            } else {
-                candidates.clear();
-            }
-            let announced = candidates.entries().iter().filter(|entry| plan.holds(**entry));
-            for entry in plan.always.iter().chain(announced) {
-                if let Some(node) = self.node(*entry, text, texts) {
-                    sink.candidate(*entry, &Text { bytes, node, texts, tree: &self.tree })?;
-                }
+            prefilter.scan(bytes, texts.held(text), candidates);
+            candidates.sort();
+            for entry in candidates.entries() {
+                self.give(*entry, Some(text), value.bytes, texts, sink)?;
             }
         }
         ControlFlow::Continue(())
     }
 
-    /// The node by which an entry compares a text.
-    fn node(&self, entry: u16, text: usize, texts: &Texts) -> Option<u16> {
-        let ends = self.ends.get(usize::from(entry))?;
-        ends.iter().copied().find(|node| texts.of_node(*node) == text)
+    /// Gives an entry with its texts, those that `scanned` stands for or all.
+    fn give(
+        &self,
+        entry: u16,
+        scanned: Option<usize>,
+        value: &[u8],
+        texts: &mut Texts,
+        sink: &mut impl Sink,
+    ) -> ControlFlow<()> {
+        let Some(gate) = self.gates.get(usize::from(entry)) else { return ControlFlow::Continue(()) };
+        let wanted: SmallVec<[(u16, usize); 2]> = gate
+            .distinct(texts)
+            .filter(|(_, text)| scanned.is_none_or(|scanned| texts.scanned_as(*text) == scanned))
+            .filter(|(_, text)| gate.admits(texts.held(*text)))
+            .collect();
+        for (node, text) in wanted {
+            texts.complete(text, value, sink)?;
+            let text = Text { bytes: texts.bytes(text, value), node, texts, tree: &self.tree };
+            sink.candidate(entry, &text)?;
+        }
+        ControlFlow::Continue(())
     }
 }

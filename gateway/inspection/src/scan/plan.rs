@@ -3,11 +3,9 @@
 //! Which entries look there, which transformations they need, which prefilter announces them. Domains and names with the
 //! same entries share one plan.
 
-use smallvec::SmallVec;
-
 use super::chain::Tree;
 use super::prefilter::Prefilter;
-use super::{Entry, MAX_DOMAINS};
+use super::{Entry, Gate, MAX_DOMAINS};
 use crate::bytes::ByteSet;
 use crate::literals::Clauses;
 
@@ -17,8 +15,8 @@ const MAX_NAMES: usize = 64;
 /// What matters for some values.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// Entries that may look there, as bits.
-    pub(super) entries: Vec<u64>,
+    /// Entries that may look there, in order.
+    pub(super) entries: Vec<u16>,
     /// Nodes to compute, parents first, without node 0.
     pub(super) nodes: Vec<u16>,
     /// Byte classes of which a value must hold one for any of the nodes to change it; `None`: any value may change.
@@ -27,13 +25,8 @@ pub(super) struct Plan {
     pub(super) always: Vec<u16>,
     /// Which prefilter announces the others.
     pub(super) prefilter: Option<usize>,
-}
-
-impl Plan {
-    pub(super) fn holds(&self, entry: u16) -> bool {
-        let entry = usize::from(entry);
-        self.entries.get(entry / 64).is_some_and(|word| word >> (entry % 64) & 1 == 1)
-    }
+    /// Nodes whose texts these compare.
+    pub(super) sought: Vec<u16>,
 }
 
 /// The plans of one domain, by position.
@@ -63,21 +56,30 @@ pub(super) struct Laid {
     pub(super) prefilters: Vec<Prefilter>,
 }
 
+/// Plans under way.
+struct Draft<'e> {
+    entries: &'e [Entry],
+    gates: &'e [Gate],
+    tree: &'e Tree,
+    laid: Laid,
+    /// The entries that each prefilter announces.
+    announced: Vec<Vec<u16>>,
+}
+
 /// Makes the plans of all domains.
-pub(super) fn lay_out(entries: &[Entry], ends: &[SmallVec<[u16; 1]>], tree: &Tree) -> Result<Laid, String> {
-    let all: Vec<Clauses> = entries.iter().map(|entry| entry.requires.clone()).collect();
-    let mut laid = Laid { prefilters: vec![Prefilter::new(&all)?], ..Laid::default() };
+pub(super) fn lay_out(entries: &[Entry], gates: &[Gate], tree: &Tree) -> Result<Laid, String> {
+    let mut draft = Draft { entries, gates, tree, laid: Laid::default(), announced: Vec::new() };
     for domain in 0..MAX_DOMAINS {
         let names = names(entries, domain);
         let general = chosen(entries, |entry| looks(entry, domain, None, &names));
-        let mut place = Place { general: laid.plan(&general, entries, ends, tree)?, named: Vec::new() };
+        let mut place = Place { general: draft.plan(general)?, named: Vec::new() };
         for name in &names {
             let own = chosen(entries, |entry| looks(entry, domain, Some(name), &names));
-            place.named.push((name.clone(), laid.plan(&own, entries, ends, tree)?));
+            place.named.push((name.clone(), draft.plan(own)?));
         }
-        laid.places.push(place);
+        draft.laid.places.push(place);
     }
-    Ok(laid)
+    Ok(draft.laid)
 }
 
 /// The names of a domain that entries single out.
@@ -104,53 +106,47 @@ fn looks(entry: &Entry, domain: u8, name: Option<&[u8]>, known: &[Box<[u8]>]) ->
     })
 }
 
-fn chosen(entries: &[Entry], holds: impl Fn(&Entry) -> bool) -> Vec<u64> {
-    let mut bits = vec![0u64; entries.len().div_ceil(64)];
-    for (at, _) in entries.iter().enumerate().filter(|(_, entry)| holds(entry)) {
-        if let Some(word) = bits.get_mut(at / 64) {
-            *word |= 1 << (at % 64);
-        }
-    }
-    bits
+fn chosen(entries: &[Entry], holds: impl Fn(&Entry) -> bool) -> Vec<u16> {
+    (0..).zip(entries).filter(|(_, entry)| holds(entry)).map(|(number, _)| number).collect()
 }
 
-impl Laid {
+impl Draft<'_> {
     /// The plan for these entries, made where there is none yet; `None` when there are no entries.
-    fn plan(
-        &mut self,
-        chosen: &[u64],
-        entries: &[Entry],
-        ends: &[SmallVec<[u16; 1]>],
-        tree: &Tree,
-    ) -> Result<Option<usize>, String> {
-        if chosen.iter().all(|word| *word == 0) {
+    fn plan(&mut self, chosen: Vec<u16>) -> Result<Option<usize>, String> {
+        if chosen.is_empty() {
             return Ok(None);
         }
-        if let Some(known) = self.plans.iter().position(|plan| plan.entries == chosen) {
+        if let Some(known) = self.laid.plans.iter().position(|plan| plan.entries == chosen) {
             return Ok(Some(known));
         }
-        let mut plan = Plan { entries: chosen.to_vec(), ..Plan::default() };
-        let own: Vec<u16> = (0..).zip(entries).map(|(number, _)| number).filter(|number| plan.holds(*number)).collect();
-        let mut clauses = vec![Clauses::default(); entries.len()];
-        for number in &own {
-            let at = usize::from(*number);
-            match (entries.get(at), clauses.get_mut(at)) {
-                (Some(entry), Some(slot)) if !entry.requires.0.is_empty() => slot.clone_from(&entry.requires),
-                _ => plan.always.push(*number),
-            }
+        let announced =
+            |entry: &u16| self.entries.get(usize::from(*entry)).is_some_and(|e| !e.requires.literals.is_empty());
+        let (announced, always): (Vec<u16>, Vec<u16>) = chosen.iter().partition(|entry| announced(entry));
+        let ends = |entries: &[u16]| -> Vec<u16> {
+            let gates = entries.iter().filter_map(|entry| self.gates.get(usize::from(*entry)));
+            let mut ends: Vec<u16> = gates.flat_map(|gate| &gate.ends).copied().collect();
+            ends.sort_unstable();
+            ends.dedup();
+            ends
+        };
+        let (nodes, sought) = (self.tree.closure(ends(&chosen).into_iter()), ends(&announced));
+        let triggers = nodes.iter().filter_map(|node| self.tree.node(*node)).map(|node| node.triggers);
+        let triggers = triggers.into_iter().try_fold(ByteSet::default(), |all, one| Some(all.or(one?)));
+        let prefilter = if announced.is_empty() { None } else { Some(self.prefilter(announced)?) };
+        self.laid.plans.push(Plan { entries: chosen, nodes, triggers, always, prefilter, sought });
+        Ok(Some(self.laid.plans.len() - 1))
+    }
+
+    fn prefilter(&mut self, announced: Vec<u16>) -> Result<usize, String> {
+        if let Some(known) = self.announced.iter().position(|known| *known == announced) {
+            return Ok(known);
         }
-        plan.nodes = tree.closure(own.iter().filter_map(|entry| ends.get(usize::from(*entry))).flatten().copied());
-        let triggers = plan.nodes.iter().filter_map(|node| tree.node(*node)).map(|node| node.triggers);
-        plan.triggers = triggers.into_iter().try_fold(ByteSet::default(), |all, one| Some(all.or(one?)));
-        let announced = own.len() - plan.always.len();
-        if announced * 4 > entries.len() {
-            plan.prefilter = Some(0);
-        } else if announced > 0 {
-            // A small automaton sees less and stays in the cache.
-            self.prefilters.push(Prefilter::new(&clauses)?);
-            plan.prefilter = Some(self.prefilters.len() - 1);
-        }
-        self.plans.push(plan);
-        Ok(Some(self.plans.len() - 1))
+        let nothing = Clauses::default();
+        let clauses = (0..)
+            .zip(self.entries)
+            .map(|(number, entry)| if announced.binary_search(&number).is_ok() { &entry.requires } else { &nothing });
+        self.laid.prefilters.push(Prefilter::new(clauses)?);
+        self.announced.push(announced);
+        Ok(self.laid.prefilters.len() - 1)
     }
 }

@@ -1,38 +1,116 @@
-//! The literal prefilter: one Aho-Corasick pass over a value says which rules can match it at all.
+//! The literal prefilter: one pass over a text says which entries can match it at all.
 //!
-//! The automaton holds the literals of all clauses of all rules of a rule set. A rule is a candidate once each of its
-//! clauses was seen. The pass costs the same however many rules there are, and most values have no candidate.
+//! Of each literal its rarest four bytes (its *gram*; shorter, where it is shorter) go into a small bit map of hashes. The pass hashes the bytes at every position, all in lower case, and looks into the map: no state is carried
+//! from byte to byte, so the processor works on several positions at once, and the maps stay in its nearest cache
+//! however many literals there are. Only where a bit is set the literals with that gram are compared. Classes of bytes
+//! are not looked for: the caller knows which the text holds.
+//!
+//! The idea is that of the hashed filters of Hyperscan and of Wu and Manber (1994), with the gram chosen by rarity.
 
-use aho_corasick::automaton::{Automaton, StateID};
-use aho_corasick::dfa::DFA;
-use aho_corasick::{Anchored, MatchKind};
+use super::rarity;
+use crate::bytes::ByteSet;
+use crate::literals::{Clause, Clauses};
 
-use crate::literals::Clauses;
+/// Bytes of a gram.
+const GRAM: usize = 4;
+/// Makes capital letters of ASCII small; what else it folds together is told apart by the comparison.
+const FOLD: u32 = 0x2020_2020;
+/// The first two bytes of a folded gram. What is left cannot be mistaken for a whole gram, whose every byte has a bit.
+const PAIR: u32 = 0x0000_FFFF;
+/// The first three.
+const TRIPLE: u32 = 0x00FF_FFFF;
+/// Bits of a map for each gram in it.
+const BITS_PER_GRAM: usize = 32;
 
-/// A literal was seen: it satisfies a clause (a bit) of a rule.
+/// A literal that satisfies a clause (a bit) of an entry.
 #[derive(Debug, Clone, Copy)]
 struct Sighting {
-    rule: u16,
+    entry: u16,
     clause: u8,
 }
 
-/// The automaton and what its literals mean.
-#[derive(Debug)]
-pub(super) struct Prefilter {
-    automaton: Option<DFA>,
-    /// By literal: a range of `sightings`.
-    starts: Box<[u32]>,
-    sightings: Box<[Sighting]>,
-    /// By rule: the bits of all its clauses; 0 for a rule without clauses.
-    complete: Box<[u8]>,
-    shortest: usize,
-    longest: usize,
+/// A literal to compare where its gram was seen.
+#[derive(Debug, Clone)]
+struct Literal {
+    bytes: Box<[u8]>,
+    /// Where in it the gram stands.
+    offset: usize,
+    /// A range of the sightings.
+    sightings: (u32, u32),
 }
 
-/// Places of a long value that are walked at once.
-const LANES: usize = 4;
+/// A gram and its literals, a range of them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    gram: u32,
+    first: u32,
+    end: u32,
+}
 
-/// Per-rule bits, kept from value to value so that nothing is allocated.
+/// A set of grams that may say yes to one that is not in it: two bits of one word for each.
+#[derive(Debug, Default)]
+struct Map {
+    words: Box<[u64]>,
+    shift: u32,
+}
+
+impl Map {
+    fn new(grams: &[u32]) -> Self {
+        let words = (grams.len() * BITS_PER_GRAM).next_power_of_two().clamp(1 << 7, 1 << 20) / 64;
+        let mut map = Self { words: vec![0; words].into(), shift: 64 - words.trailing_zeros() };
+        for gram in grams {
+            let (at, bits) = map.bits(*gram);
+            if let Some(word) = map.words.get_mut(at) {
+                *word |= bits;
+            }
+        }
+        map
+    }
+
+    fn bits(&self, gram: u32) -> (usize, u64) {
+        let hash = hash(gram);
+        #[expect(clippy::cast_possible_truncation, reason = "few bits are left after the shift")]
+        let at = (hash >> self.shift) as usize;
+        (at, 1 << (hash >> 32 & 63) | 1 << (hash >> 26 & 63))
+    }
+
+    #[inline]
+    fn holds(&self, gram: u32) -> bool {
+        let (at, bits) = self.bits(gram);
+        self.words.get(at).is_some_and(|word| word & bits == bits)
+    }
+}
+
+/// An entry that classes of bytes alone can announce in part.
+#[derive(Debug)]
+struct Mixed {
+    entry: u16,
+    /// Clauses that these classes satisfy.
+    clauses: Vec<(u8, ByteSet)>,
+}
+
+/// The literals of some entries.
+#[derive(Debug, Default)]
+pub(super) struct Prefilter {
+    /// The grams of four bytes, and those of three.
+    long: Map,
+    triples: Option<Map>,
+    /// Those of two, and classes of bytes of which each of them has one.
+    pairs: Option<Map>,
+    pairing: ByteSet,
+    /// By the same hash, with open addressing; an empty range is a free place.
+    slots: Box<[Slot]>,
+    literals: Box<[Literal]>,
+    sightings: Box<[Sighting]>,
+    mixed: Box<[Mixed]>,
+    /// Classes of which any may satisfy a clause of `mixed`.
+    mixing: ByteSet,
+    /// By entry: the bits of all its clauses; 0 for an entry without literals.
+    complete: Box<[u8]>,
+    shortest: usize,
+}
+
+/// Per-entry bits, kept from text to text so that nothing is allocated.
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
     seen: Vec<u8>,
@@ -50,201 +128,298 @@ impl Candidates {
         self.complete.sort_unstable();
     }
 
-    pub(super) fn clear(&mut self) {
-        self.complete.clear();
-    }
-
-    fn reset(&mut self, rules: usize) {
-        if self.seen.len() == rules {
-            for rule in &self.touched {
-                if let Some(seen) = self.seen.get_mut(usize::from(*rule)) {
-                    *seen = 0;
-                }
-            }
-        } else {
-            self.seen.clear();
-            self.seen.resize(rules, 0);
+    fn reset(&mut self, entries: usize) {
+        if self.seen.len() < entries {
+            self.seen.resize(entries, 0);
         }
-        self.touched.clear();
+        for entry in self.touched.drain(..) {
+            if let Some(seen) = self.seen.get_mut(usize::from(entry)) {
+                *seen = 0;
+            }
+        }
         self.complete.clear();
     }
 
-    fn note(&mut self, sighting: Sighting, complete: &[u8]) {
-        let rule = usize::from(sighting.rule);
-        let (Some(seen), Some(complete)) = (self.seen.get_mut(rule), complete.get(rule)) else { return };
-        if *seen & sighting.clause != 0 {
+    fn note(&mut self, entry: u16, clauses: u8, complete: &[u8]) {
+        let at = usize::from(entry);
+        let (Some(seen), Some(complete)) = (self.seen.get_mut(at), complete.get(at)) else { return };
+        let now = *seen | clauses;
+        if now == *seen {
             return;
         }
         if *seen == 0 {
-            self.touched.push(sighting.rule);
+            self.touched.push(entry);
         }
-        *seen |= sighting.clause;
-        if *seen == *complete {
-            self.complete.push(sighting.rule);
+        *seen = now;
+        if now == *complete {
+            self.complete.push(entry);
+        }
+    }
+}
+
+fn hash(gram: u32) -> u64 {
+    // The high bits of a product depend on all bits of its factor.
+    u64::from(gram).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+fn gram_at(bytes: &[u8], at: usize) -> u32 {
+    let byte = |at: usize| u32::from(bytes.get(at).copied().unwrap_or(0));
+    (byte(at) | byte(at + 1) << 8 | byte(at + 2) << 16 | byte(at + 3) << 24) | FOLD
+}
+
+/// The literals of a rule set while they are collected.
+#[derive(Default)]
+struct Collected<'c> {
+    by_literal: std::collections::BTreeMap<&'c [u8], Vec<Sighting>>,
+    mixed: Vec<Mixed>,
+    complete: Vec<u8>,
+}
+
+impl<'c> Collected<'c> {
+    fn add(&mut self, entry: u16, clauses: &'c [Clause]) {
+        let mut bits = 0u8;
+        let mut mixed = Vec::new();
+        for (index, clause) in clauses.iter().enumerate() {
+            let bit = 1 << index;
+            bits |= bit;
+            for literal in &clause.literals {
+                self.by_literal.entry(literal).or_default().push(Sighting { entry, clause: bit });
+            }
+            if !clause.bytes.is_empty() {
+                mixed.push((bit, clause.bytes));
+            }
+        }
+        self.complete.push(bits);
+        if !mixed.is_empty() {
+            self.mixed.push(Mixed { entry, clauses: mixed });
         }
     }
 }
 
 impl Prefilter {
-    /// Builds the automaton over the clauses of each rule, in the order of the rules.
+    /// Takes in the clauses of each entry, in the order of the entries.
     ///
     /// # Errors
-    /// When the automaton would be too large.
-    pub(super) fn new(rules: &[Clauses]) -> Result<Self, String> {
-        let mut by_literal: std::collections::BTreeMap<&[u8], Vec<Sighting>> = std::collections::BTreeMap::new();
-        let mut complete = Vec::with_capacity(rules.len());
-        for (rule, clauses) in rules.iter().enumerate() {
-            let rule = u16::try_from(rule).map_err(|_| "more than 65535 rules".to_owned())?;
-            let mut bits = 0u8;
-            for (index, clause) in clauses.0.iter().enumerate() {
-                let bit = 1 << index;
-                bits |= bit;
-                for literal in clause {
-                    by_literal.entry(literal).or_default().push(Sighting { rule, clause: bit });
-                }
-            }
-            complete.push(bits);
+    /// When there are too many literals.
+    pub(super) fn new<'c>(entries: impl Iterator<Item = &'c Clauses>) -> Result<Self, String> {
+        let mut collected = Collected::default();
+        for (entry, clauses) in (0..=u16::MAX).zip(entries) {
+            collected.add(entry, &clauses.literals);
         }
-        let mut starts = vec![0];
-        let mut sightings = Vec::new();
-        for list in by_literal.values() {
-            sightings.extend_from_slice(list);
-            starts.push(u32::try_from(sightings.len()).map_err(|_| "too many literals".to_owned())?);
-        }
-        let shortest = by_literal.keys().map(|literal| literal.len()).min().unwrap_or(usize::MAX);
-        let longest = by_literal.keys().map(|literal| literal.len()).max().unwrap_or(0);
-        let automaton = if by_literal.is_empty() {
-            None
-        } else {
-            let built = DFA::builder()
-                .ascii_case_insensitive(true)
-                .match_kind(MatchKind::Standard)
-                .start_kind(aho_corasick::StartKind::Unanchored)
-                .prefilter(false)
-                .build(by_literal.keys());
-            Some(built.map_err(|error| error.to_string())?)
-        };
-        Ok(Self {
-            automaton,
-            starts: starts.into(),
-            sightings: sightings.into(),
+        let Collected { by_literal, mixed, complete } = collected;
+        let mixing =
+            mixed.iter().flat_map(|mixed| &mixed.clauses).fold(ByteSet::default(), |all, (_, set)| all.or(*set));
+        let mut filter = Self {
+            mixed: mixed.into(),
+            mixing,
             complete: complete.into(),
-            shortest,
-            longest,
-        })
+            shortest: by_literal.keys().map(|literal| literal.len()).min().unwrap_or(usize::MAX),
+            ..Self::default()
+        };
+        let mut literals: Vec<(u32, Literal)> = Vec::with_capacity(by_literal.len());
+        let mut sightings = Vec::new();
+        let number = |length: usize| u32::try_from(length).map_err(|_| "too many literals".to_owned());
+        for (bytes, list) in by_literal {
+            let first = number(sightings.len())?;
+            sightings.extend(list);
+            let (gram, offset) = key(bytes);
+            if bytes.len() == 2 {
+                filter.pairing = filter.pairing.or(rarity::telling(bytes));
+            }
+            let sightings = (first, number(sightings.len())?);
+            literals.push((gram, Literal { bytes: bytes.into(), offset, sightings }));
+        }
+        literals.sort_by_key(|(gram, _)| *gram);
+        filter.index(&literals)?;
+        filter.literals = literals.into_iter().map(|(_, literal)| literal).collect();
+        filter.sightings = sightings.into();
+        Ok(filter)
     }
 
-    /// Looks for the rules that can match `value`.
-    pub(super) fn scan(&self, value: &[u8], candidates: &mut Candidates) {
+    /// Fills the maps and the table of grams.
+    fn index(&mut self, literals: &[(u32, Literal)]) -> Result<(), String> {
+        let mut grams: Vec<u32> = literals.iter().map(|(gram, _)| *gram).collect();
+        grams.dedup();
+        let places = (grams.len() * 2).next_power_of_two().max(2);
+        self.slots = vec![Slot::default(); places].into();
+        let mut first = 0;
+        for chunk in literals.chunk_by(|a, b| a.0 == b.0) {
+            let Some((gram, _)) = chunk.first() else { continue };
+            let end = first + u32::try_from(chunk.len()).map_err(|_| "too many literals".to_owned())?;
+            let mut at = self.place(*gram);
+            while self.slots.get(at).is_some_and(|slot| slot.end > 0) {
+                at = (at + 1) % places;
+            }
+            if let Some(slot) = self.slots.get_mut(at) {
+                *slot = Slot { gram: *gram, first, end };
+            }
+            first = end;
+        }
+        let (pairs, longer): (Vec<u32>, Vec<u32>) = grams.into_iter().partition(|gram| gram & !PAIR == 0);
+        let (triples, long): (Vec<u32>, Vec<u32>) = longer.into_iter().partition(|gram| gram & !TRIPLE == 0);
+        self.long = Map::new(&long);
+        self.triples = (!triples.is_empty()).then(|| Map::new(&triples));
+        self.pairs = (!pairs.is_empty()).then(|| Map::new(&pairs));
+        Ok(())
+    }
+
+    /// Where the search for a gram begins in the table.
+    fn place(&self, gram: u32) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "the table is smaller than that")]
+        let hash = (hash(gram) >> 32) as usize;
+        hash & (self.slots.len() - 1)
+    }
+
+    /// Bytes that the prefilter takes in memory.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        let literals: usize = self.literals.iter().map(|literal| literal.bytes.len() + size_of::<Literal>()).sum();
+        let maps =
+            self.triples.iter().chain(&self.pairs).chain([&self.long]).map(|map| 8 * map.words.len()).sum::<usize>();
+        maps + size_of_val(&*self.slots) + literals + size_of_val(&*self.sightings) + self.complete.len()
+    }
+
+    /// Looks for the entries that can match `text`, which holds bytes of the classes `held`.
+    pub(super) fn scan(&self, text: &[u8], held: ByteSet, candidates: &mut Candidates) {
         candidates.reset(self.complete.len());
-        let Some(automaton) = &self.automaton else { return };
-        if value.len() < self.shortest {
-            return;
-        }
-        let Ok(start) = automaton.start_state(Anchored::No) else { return };
-        // An automaton waits for memory at every byte, so long values are walked in four places at once. The lanes
-        // overlap by what a literal can reach over their border; to see one twice does no harm.
-        let overlap = self.longest.saturating_sub(1);
-        let part = value.len() / LANES;
-        if part < 2 * overlap.max(4) {
-            self.walk(automaton, start, value, candidates);
-            return;
-        }
-        let lane = |from: usize, to: usize| value.get(from * part..(to * part + overlap).min(value.len()));
-        let lanes = (lane(0, 1), lane(1, 2), lane(2, 3), value.get(3 * part..));
-        if let (Some(a), Some(b), Some(c), Some(d)) = lanes {
-            let states = self.walk_lanes(automaton, start, [a, b, c, d], candidates);
-            let walked = [a, b, c, d].map(<[u8]>::len).into_iter().min().unwrap_or(0);
-            for (state, lane) in states.into_iter().zip([a, b, c, d]) {
-                self.walk(automaton, state, lane.get(walked..).unwrap_or_default(), candidates);
-            }
-        }
-    }
-
-    fn walk(&self, automaton: &DFA, start: StateID, value: &[u8], candidates: &mut Candidates) {
-        let mut state = start;
-        for byte in value {
-            state = automaton.next_state(Anchored::No, state, *byte);
-            if automaton.is_special(state) {
-                self.sighted(automaton, state, candidates);
-            }
-        }
-    }
-
-    /// Walks the lanes in step, as far as the shortest; the states there.
-    fn walk_lanes(
-        &self,
-        automaton: &DFA,
-        start: StateID,
-        [a, b, c, d]: [&[u8]; LANES],
-        candidates: &mut Candidates,
-    ) -> [StateID; LANES] {
-        let mut states = [start; LANES];
-        for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
-            let [at_a, at_b, at_c, at_d] = &mut states;
-            *at_a = automaton.next_state(Anchored::No, *at_a, *a);
-            *at_b = automaton.next_state(Anchored::No, *at_b, *b);
-            *at_c = automaton.next_state(Anchored::No, *at_c, *c);
-            *at_d = automaton.next_state(Anchored::No, *at_d, *d);
-            if states.iter().any(|state| automaton.is_special(*state)) {
-                for state in states {
-                    self.sighted(automaton, state, candidates);
+        if self.mixing.meets(held) {
+            for mixed in &self.mixed {
+                let bits = mixed.clauses.iter().filter(|(_, set)| set.meets(held)).fold(0, |bits, (bit, _)| bits | bit);
+                if bits != 0 {
+                    candidates.note(mixed.entry, bits, &self.complete);
                 }
             }
         }
-        states
+        if text.len() < self.shortest {
+            return;
+        }
+        match &self.triples {
+            Some(triples) => self.walk(text, |gram| self.long.holds(gram) | triples.holds(gram & TRIPLE), candidates),
+            None => self.walk(text, |gram| self.long.holds(gram), candidates),
+        }
+        if let Some(pairs) = self.pairs.as_ref().filter(|_| self.pairing.meets(held)) {
+            self.walk(text, |gram| pairs.holds(gram & PAIR), candidates);
+        }
     }
 
-    /// Notes the literals that end in this state.
-    #[inline(never)]
-    fn sighted(&self, automaton: &DFA, state: StateID, candidates: &mut Candidates) {
-        if automaton.is_match(state) {
-            for index in 0..automaton.match_len(state) {
-                self.note(automaton.match_pattern(state, index).as_usize(), candidates);
+    /// Goes over the grams of a text, four at a time.
+    #[inline]
+    fn walk(&self, text: &[u8], may_hold: impl Fn(u32) -> bool, candidates: &mut Candidates) {
+        let mut at = 0;
+        while let Some(Ok(bytes)) = text.get(at..at + 8).map(<[u8; 8]>::try_from) {
+            let eight = u64::from_le_bytes(bytes);
+            let mut seen = 0u32;
+            for lane in 0..4 {
+                #[expect(clippy::cast_possible_truncation, reason = "four bytes of the eight are meant")]
+                let gram = (eight >> (8 * lane)) as u32 | FOLD;
+                seen |= u32::from(may_hold(gram)) << lane;
             }
+            while seen != 0 {
+                self.look(text, at + seen.trailing_zeros() as usize, candidates);
+                seen &= seen - 1;
+            }
+            at += 4;
+        }
+        while at < text.len() {
+            if may_hold(gram_at(text, at)) {
+                self.look(text, at, candidates);
+            }
+            at += 1;
         }
     }
 
-    fn note(&self, literal: usize, candidates: &mut Candidates) {
-        let start = self.starts.get(literal).copied().unwrap_or(0) as usize;
-        let end = self.starts.get(literal + 1).copied().unwrap_or(0) as usize;
-        for sighting in self.sightings.get(start..end).unwrap_or_default() {
-            candidates.note(*sighting, &self.complete);
+    /// Compares the literals whose gram stands at a position.
+    #[inline(never)]
+    fn look(&self, text: &[u8], at: usize, candidates: &mut Candidates) {
+        let gram = gram_at(text, at);
+        self.compare(gram, text, at, candidates);
+        if self.triples.is_some() {
+            self.compare(gram & TRIPLE, text, at, candidates);
+        }
+        if self.pairs.is_some() {
+            self.compare(gram & PAIR, text, at, candidates);
         }
     }
+
+    fn compare(&self, gram: u32, text: &[u8], at: usize, candidates: &mut Candidates) {
+        let mut place = self.place(gram);
+        while let Some(slot) = self.slots.get(place).filter(|slot| slot.end > 0) {
+            if slot.gram == gram {
+                for literal in self.literals.get(slot.first as usize..slot.end as usize).unwrap_or_default() {
+                    if literal.stands(text, at) {
+                        self.note(literal, candidates);
+                    }
+                }
+                return;
+            }
+            place = (place + 1) & (self.slots.len() - 1);
+        }
+    }
+
+    fn note(&self, literal: &Literal, candidates: &mut Candidates) {
+        let (first, end) = literal.sightings;
+        for sighting in self.sightings.get(first as usize..end as usize).unwrap_or_default() {
+            candidates.note(sighting.entry, sighting.clause, &self.complete);
+        }
+    }
+}
+
+impl Literal {
+    /// Whether the literal stands in the text with its gram at this position.
+    fn stands(&self, text: &[u8], at: usize) -> bool {
+        let start = at.checked_sub(self.offset);
+        let there = start.and_then(|start| text.get(start..start + self.bytes.len()));
+        there.is_some_and(|there| there.eq_ignore_ascii_case(&self.bytes))
+    }
+}
+
+/// The gram of a literal by which it is found, and where it stands.
+fn key(literal: &[u8]) -> (u32, usize) {
+    let (length, mask) = match literal.len() {
+        ..=2 => (2, PAIR),
+        3 => (3, TRIPLE),
+        _ => (GRAM, u32::MAX),
+    };
+    let offset = rarity::rarest(literal, length);
+    (gram_at(literal, offset) & mask, offset)
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use smallvec::SmallVec;
 
     use super::*;
 
-    /// The rules whose clauses all have a literal in the value, found the slow way.
-    fn oracle(rules: &[Clauses], value: &[u8]) -> Vec<u16> {
-        let lower = value.to_ascii_lowercase();
-        let seen = |literal: &Vec<u8>| memchr::memmem::find(&lower, literal).is_some();
-        let announced = |clauses: &Clauses| !clauses.0.is_empty() && clauses.0.iter().all(|c| c.iter().any(seen));
-        (0..).zip(rules).filter(|(_, clauses)| announced(clauses)).map(|(rule, _)| rule).collect()
+    /// The entries whose clauses the value satisfies, found the slow way.
+    fn oracle(entries: &[Clauses], value: &[u8]) -> Vec<u16> {
+        let announced = |clauses: &Clauses| !clauses.literals.is_empty() && clauses.admit(value);
+        (0..).zip(entries).filter(|(_, clauses)| announced(clauses)).map(|(entry, _)| entry).collect()
     }
 
-    fn literal() -> impl Strategy<Value = Vec<u8>> {
-        "[abc']{1,5}".prop_map(String::into_bytes)
+    fn clause() -> impl Strategy<Value = Clause> {
+        let literal = "[abc'@`]{2,7}".prop_map(String::into_bytes);
+        let bytes = prop::collection::vec(prop::sample::select(b"'@`%".to_vec()), 0..2);
+        (prop::collection::vec(literal, 1..4), bytes)
+            .prop_map(|(literals, bytes)| Clause { literals, bytes: ByteSet::covering(bytes) })
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
         #[test]
         fn announces_what_the_slow_way_announces(
-            rules in prop::collection::vec(
-                prop::collection::vec(prop::collection::vec(literal(), 1..4), 0..3).prop_map(Clauses), 1..12),
-            values in prop::collection::vec("[abcAB'x]{0,160}", 1..4),
+            entries in prop::collection::vec(prop::collection::vec(clause(), 0..3), 1..12),
+            values in prop::collection::vec("[abcAB'@`x%\0]{0,80}", 1..4),
         ) {
-            let prefilter = Prefilter::new(&rules).unwrap();
+            let bytes = SmallVec::new();
+            let entries: Vec<_> = entries.into_iter().map(|literals| Clauses { literals, bytes: bytes.clone() }).collect();
+            let prefilter = Prefilter::new(entries.iter()).unwrap();
             let mut candidates = Candidates::default();
             for value in values {
-                prefilter.scan(value.as_bytes(), &mut candidates);
+                prefilter.scan(value.as_bytes(), ByteSet::of(value.as_bytes()), &mut candidates);
                 candidates.sort();
-                prop_assert_eq!(candidates.entries(), oracle(&rules, value.as_bytes()));
+                prop_assert_eq!(candidates.entries(), oracle(&entries, value.as_bytes()));
             }
         }
     }

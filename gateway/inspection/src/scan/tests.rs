@@ -38,12 +38,12 @@ fn collect(layout: &Layout, scratch: &mut Scratch, domain: u8, name: &[u8], byte
 }
 
 fn entry(domains: u64, chain: &[Transformation], literals: &[&str]) -> Entry {
-    let literals: Vec<_> = literals.iter().map(|literal| literal.as_bytes().to_vec()).collect();
+    let literals = literals.iter().map(|literal| literal.as_bytes().to_vec()).collect();
     Entry {
         looks: vec![Look { domains, ..Look::default() }],
         chain: chain.into(),
         multi_match: false,
-        requires: if literals.is_empty() { Clauses::default() } else { Clauses::any_of(literals) },
+        requires: Clauses::any_of(literals),
     }
 }
 
@@ -104,10 +104,7 @@ fn slow(entry: &Entry, value: &[u8]) -> BTreeSet<Vec<u8>> {
         texts.push(if changed { out } else { last });
     }
     let chosen = if entry.multi_match { texts.as_slice() } else { &texts[texts.len() - 1..] };
-    let holds = |text: &[u8], literal: &[u8]| memchr::memmem::find(&text.to_ascii_lowercase(), literal).is_some();
-    let fits =
-        |text: &&Vec<u8>| entry.requires.0.iter().all(|clause| clause.iter().any(|literal| holds(text, literal)));
-    chosen.iter().filter(fits).cloned().collect()
+    chosen.iter().filter(|text| entry.requires.admit(text)).cloned().collect()
 }
 
 fn any_entry() -> impl Strategy<Value = Entry> {
@@ -124,8 +121,9 @@ fn any_entry() -> impl Strategy<Value = Entry> {
         ReplaceComments,
         Length,
     ]);
-    let clause = prop::collection::vec("[ab'<%]{1,6}".prop_map(String::into_bytes), 1..4);
-    let clauses = prop::collection::vec(clause, 0..3).prop_map(Clauses);
+    let clause = prop::collection::vec("[ab'<%]{1,6}".prop_map(String::into_bytes), 0..4).prop_map(Clauses::any_of);
+    let byte = prop::sample::select(b"ab'<%".to_vec()).prop_map(|byte| Clauses::any_byte([byte]));
+    let clauses = prop_oneof![3 => clause, 1 => byte];
     (1u64..8, prop::collection::vec(step, 0..4), any::<bool>(), clauses).prop_map(
         |(domains, chain, multi_match, requires)| Entry {
             looks: vec![Look { domains, ..Look::default() }],

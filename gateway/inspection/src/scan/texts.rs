@@ -1,28 +1,42 @@
 //! The texts of one value: what the nodes of the chain tree make of it, each distinct one once.
+//!
+//! A text in lower case is announced by the same literals as the text that it is made of, for the prefilter knows no
+//! case. So it is not scanned, and only made when an entry or a further step asks for it.
 
 use std::ops::ControlFlow;
-
-use smallvec::SmallVec;
 
 use super::Sink;
 use super::chain::{Node, Tree};
 use super::plan::Plan;
 use crate::bytes::ByteSet;
+use crate::transform::Transformation;
 
 /// The texts of the value at hand. Text 0 is the value itself.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
-    /// Buffers of the texts from 1 on; the first `made` of them count.
+    /// What is known of each text.
+    known: Vec<Known>,
+    /// Buffers of the texts from 1 on; there may be more than texts.
     buffers: Vec<Vec<u8>>,
-    made: usize,
     /// By node: its text. Empty when every node has the value itself.
     of_node: Vec<u16>,
 }
 
+#[derive(Debug, Clone, Copy, Default)]
+struct Known {
+    held: ByteSet,
+    /// An entry that literals announce compares it, or its lower case.
+    sought: bool,
+    /// The text that it is the lower case of.
+    lower_of: Option<usize>,
+    /// Its buffer does not hold it yet.
+    pending: bool,
+}
+
 impl Texts {
     /// How many there are, the value itself included.
-    pub(super) const fn len(&self) -> usize {
-        self.made + 1
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
     }
 
     /// The text of a node.
@@ -30,66 +44,99 @@ impl Texts {
         self.of_node.get(usize::from(node)).copied().unwrap_or(0).into()
     }
 
-    /// The bytes of a text.
+    /// The classes of the bytes of a text.
+    pub(super) fn held(&self, text: usize) -> ByteSet {
+        self.known.get(text).map(|known| known.held).unwrap_or_default()
+    }
+
+    /// Whether a text is to be scanned for literals.
+    pub(super) fn is_sought(&self, text: usize) -> bool {
+        self.known.get(text).is_some_and(|known| known.sought)
+    }
+
+    /// The text whose scan announces what may match this one.
+    pub(super) fn scanned_as(&self, text: usize) -> usize {
+        self.known.get(text).and_then(|known| known.lower_of).unwrap_or(text)
+    }
+
+    /// The bytes of a text that is complete.
     pub(super) fn bytes<'t>(&'t self, text: usize, value: &'t [u8]) -> &'t [u8] {
         text.checked_sub(1).and_then(|at| self.buffers.get(at)).map_or(value, Vec::as_slice)
     }
 
     /// Runs the transformations of a plan on a value.
     pub(super) fn make(&mut self, tree: &Tree, plan: &Plan, value: &[u8], sink: &mut impl Sink) -> ControlFlow<()> {
-        self.made = 0;
-        self.of_node.clear();
-        if plan.nodes.is_empty() {
-            return ControlFlow::Continue(());
-        }
         let held = ByteSet::of(value);
-        if plan.triggers.is_some_and(|triggers| !triggers.meets(held)) {
-            return ControlFlow::Continue(());
+        self.known.clear();
+        self.known.push(Known { held, ..Known::default() });
+        self.of_node.clear();
+        if !plan.nodes.is_empty() && plan.triggers.is_none_or(|triggers| triggers.meets(held)) {
+            self.of_node.resize(tree.len(), 0);
+            for at in &plan.nodes {
+                let Some(node) = tree.node(*at) else { continue };
+                let text = self.step(node, value, sink)?;
+                if let (Some(slot), Ok(text)) = (self.of_node.get_mut(usize::from(*at)), u16::try_from(text)) {
+                    *slot = text;
+                }
+            }
         }
-        self.of_node.resize(tree.len(), 0);
-        let mut classes: SmallVec<[ByteSet; 8]> = SmallVec::from_slice(&[held]);
-        for at in &plan.nodes {
-            let Some(node) = tree.node(*at) else { continue };
-            let text = self.step(node, value, &mut classes, sink)?;
-            if let (Some(slot), Ok(text)) = (self.of_node.get_mut(usize::from(*at)), u16::try_from(text)) {
-                *slot = text;
+        for node in &plan.sought {
+            let scanned = self.scanned_as(self.of_node(*node));
+            if let Some(known) = self.known.get_mut(scanned) {
+                known.sought = true;
             }
         }
         ControlFlow::Continue(())
     }
 
     /// The text that one step makes.
-    fn step(
-        &mut self,
-        node: &Node,
-        value: &[u8],
-        classes: &mut SmallVec<[ByteSet; 8]>,
-        sink: &mut impl Sink,
-    ) -> ControlFlow<(), usize> {
+    fn step(&mut self, node: &Node, value: &[u8], sink: &mut impl Sink) -> ControlFlow<(), usize> {
         let from = self.of_node(node.parent);
-        let held = classes.get(from).copied().unwrap_or_default();
+        let held = self.held(from);
         if node.triggers.is_some_and(|triggers| !triggers.meets(held)) {
             return ControlFlow::Continue(from);
         }
-        if self.buffers.len() == self.made {
-            self.buffers.push(Vec::new());
+        let made = self.known.len();
+        if node.step == Transformation::Lowercase {
+            self.known.push(Known { held: held.lowered(), lower_of: Some(from), pending: true, sought: false });
+            return ControlFlow::Continue(made);
         }
-        let Some(mut out) = self.buffers.get_mut(self.made).map(std::mem::take) else {
-            return ControlFlow::Continue(from);
+        self.complete(from, value, sink)?;
+        sink.spend(self.bytes(from, value).len())?;
+        let mut out = self.buffer(made);
+        let changed = node.step.apply(self.bytes(from, value), &mut out);
+        if changed {
+            self.known.push(Known { held: ByteSet::of(&out), ..Known::default() });
+        }
+        self.keep(made, out);
+        ControlFlow::Continue(if changed { made } else { from })
+    }
+
+    /// Makes a text that was put off.
+    pub(super) fn complete(&mut self, text: usize, value: &[u8], sink: &mut impl Sink) -> ControlFlow<()> {
+        let Some(known) = self.known.get_mut(text).filter(|known| known.pending) else {
+            return ControlFlow::Continue(());
         };
-        let input = self.bytes(from, value);
-        let spent = sink.spend(input.len());
-        let changed = node.step.apply(input, &mut out);
-        let set = if changed { ByteSet::of(&out) } else { held };
-        if let Some(slot) = self.buffers.get_mut(self.made) {
-            *slot = out;
+        known.pending = false;
+        let from = known.lower_of.unwrap_or(0);
+        sink.spend(self.bytes(from, value).len())?;
+        let mut out = self.buffer(text);
+        Transformation::Lowercase.apply(self.bytes(from, value), &mut out);
+        self.keep(text, out);
+        ControlFlow::Continue(())
+    }
+
+    /// The buffer of a text, taken out.
+    fn buffer(&mut self, text: usize) -> Vec<u8> {
+        if self.buffers.len() < text {
+            self.buffers.resize_with(text, Vec::new);
         }
-        spent?;
-        if !changed {
-            return ControlFlow::Continue(from);
+        text.checked_sub(1).and_then(|at| self.buffers.get_mut(at)).map(std::mem::take).unwrap_or_default()
+    }
+
+    fn keep(&mut self, text: usize, buffer: Vec<u8>) {
+        if let Some(slot) = text.checked_sub(1).and_then(|at| self.buffers.get_mut(at)) {
+            *slot = buffer;
         }
-        classes.push(set);
-        self.made += 1;
-        ControlFlow::Continue(self.made)
     }
 }
