@@ -116,6 +116,7 @@ fn everything(set: RuleSet) -> Profile {
         body: BodyMode::Buffer,
         limits: Limits::DEFAULT,
         rules: Arc::new(set),
+        seclang: None,
         threshold: u32::MAX,
         first_match: false,
         paranoia: 4,

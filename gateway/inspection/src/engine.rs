@@ -21,13 +21,14 @@ use crate::exclusion::RouteExclusions;
 use crate::findings::Findings;
 use crate::profile::Profile;
 use crate::raw::Mode;
-use crate::scan;
+use crate::{scan, seclang};
 
 /// Buffers that are used again from request to request. One per worker.
 #[derive(Debug, Default)]
 pub struct Scratch {
     scan: scan::Scratch,
     tally: Tally,
+    pub(crate) seclang: seclang::Buffers,
 }
 
 /// What is kept from value to value of one request.
@@ -92,7 +93,7 @@ impl Profile {
         if self.mode == Mode::Off {
             return findings;
         }
-        let Scratch { scan, tally } = scratch;
+        let Scratch { scan, tally, .. } = scratch;
         let mut judge = judge::Judge::new(self, exclusions, message, tally, findings);
         judge.values(stage, scan);
         judge.counts(stage);

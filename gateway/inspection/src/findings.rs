@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rampart_message::{ProblemClass, ProblemCode};
 
 use crate::category::{Category, Severity};
+use crate::seclang::Interruption;
 
 /// What inspection of one request found. Without a match it holds no allocation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +20,13 @@ pub struct Findings {
     pub limit: Option<Oddity>,
     /// Other oddities, which the profile only notes. At most [`Findings::MAX_NOTES`].
     pub notes: Vec<Oddity>,
+    /// The ids of all SecLang rules that matched and are logged, in the order in which they did.
+    pub seclang_rules: Vec<Arc<str>>,
+    /// The inbound anomaly score that the SecLang rules have come to, where they count one.
+    pub seclang_score: u32,
+    /// What a SecLang rule asked for, or would have asked for in mode `detect`. The outcome follows from it; beside its
+    /// status it may ask for a redirect, or for no answer at all.
+    pub interruption: Option<Interruption>,
 }
 
 impl Findings {
@@ -30,7 +38,8 @@ impl Findings {
     /// The sentence for the client: "Potential SQL injection detected in root.title". `place` says whether to tell
     /// where. `None` when no rule matched.
     pub fn sentence(&self, place: bool) -> Option<String> {
-        let first = self.matches.first()?;
+        // A rule that sums up what others found says least.
+        let first = self.matches.iter().find(|found| found.category != Category::Other).or(self.matches.first())?;
         Some(if place { first.message.clone() } else { format!("Potential {} detected", first.category.title()) })
     }
 }
@@ -45,7 +54,8 @@ pub enum Outcome {
     WouldBlock,
     /// It is refused with this status.
     Block {
-        /// HTTP status: 400 for rules of the TOML kind; an oddity's status follows from its code.
+        /// HTTP status: 400 for rules of the TOML kind; SecLang rules say their own; an oddity's status follows from its
+        /// code.
         status: u16,
     },
 }

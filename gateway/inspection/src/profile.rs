@@ -10,6 +10,7 @@ use crate::exclusion::Exemption;
 use crate::raw::{Mode, RawProfile, Reaction};
 use crate::rule::{Catalogue, Placed, RuleBits};
 use crate::ruleset::RuleSet;
+use crate::seclang::{LoadSecLang, SecLang};
 
 /// Score from which a request is blocked: one critical match.
 const DEFAULT_THRESHOLD: u32 = 5;
@@ -61,6 +62,8 @@ pub struct Profile {
     pub limits: Limits,
     /// The rules that run.
     pub rules: Arc<RuleSet>,
+    /// The SecLang rules that run beside them.
+    pub seclang: Option<SecLang>,
     /// Score from which a request is blocked.
     pub threshold: u32,
     /// The first match blocks.
@@ -86,8 +89,13 @@ impl Profile {
 /// The profiles of a rules directory by name.
 pub type Profiles = BTreeMap<Arc<str>, Arc<Profile>>;
 
-/// Compiles profiles, each on what it extends. What is wrong is reported at its place.
-pub fn compile_profiles(raws: &BTreeMap<String, Placed<'_, RawProfile>>, catalogue: &Catalogue) -> Profiles {
+/// Compiles profiles, each on what it extends. What is wrong is reported at its place. `seclang` loads the SecLang files
+/// that they name.
+pub fn compile_profiles(
+    raws: &BTreeMap<String, Placed<'_, RawProfile>>,
+    catalogue: &Catalogue,
+    seclang: &mut LoadSecLang<'_>,
+) -> Profiles {
     // What is inherited was reported where it is written, so it is read again in silence.
     let silent = Report::default();
     let mut sets = RuleSets::default();
@@ -96,7 +104,7 @@ pub fn compile_profiles(raws: &BTreeMap<String, Placed<'_, RawProfile>>, catalog
         if let Some(last) = lineage.last_mut() {
             last.1 = own.place.clone();
         }
-        Some((Arc::from(name.as_str()), Arc::new(compile(name, &lineage, catalogue, &mut sets))))
+        Some((Arc::from(name.as_str()), Arc::new(compile(name, &lineage, catalogue, &mut sets, seclang))))
     });
     compiled.collect()
 }
@@ -136,7 +144,13 @@ fn nearest<T>(lineage: &Lineage<'_>, setting: impl Fn(&RawProfile) -> Option<T>)
     lineage.iter().rev().find_map(|(raw, _)| setting(raw))
 }
 
-fn compile(name: &str, lineage: &Lineage<'_>, catalogue: &Catalogue, sets: &mut RuleSets) -> Profile {
+fn compile(
+    name: &str,
+    lineage: &Lineage<'_>,
+    catalogue: &Catalogue,
+    sets: &mut RuleSets,
+    seclang: &mut LoadSecLang<'_>,
+) -> Profile {
     let mode = nearest(lineage, |raw| raw.mode).unwrap_or_default();
     let paranoia = nearest(lineage, |raw| raw.paranoia).unwrap_or(1);
     let exemptions = lineage.iter().flat_map(|(raw, place)| {
@@ -152,6 +166,7 @@ fn compile(name: &str, lineage: &Lineage<'_>, catalogue: &Catalogue, sets: &mut 
             raw.limits.as_ref().map_or(limits, |raw| raw.compile(&limits, &place.key("limits")))
         }),
         rules: rules(lineage, mode, paranoia, catalogue, sets),
+        seclang: seclang_rules(lineage, mode, seclang),
         threshold: nearest(lineage, |raw| raw.threshold).unwrap_or(DEFAULT_THRESHOLD),
         first_match: nearest(lineage, |raw| raw.first_match).unwrap_or(false),
         paranoia,
@@ -210,6 +225,13 @@ fn rules(lineage: &Lineage<'_>, mode: Mode, paranoia: u8, catalogue: &Catalogue,
         }
         Arc::default()
     })
+}
+
+/// The SecLang rules of the nearest profile that names some; none where the profile is off.
+fn seclang_rules(lineage: &Lineage<'_>, mode: Mode, load: &mut LoadSecLang<'_>) -> Option<SecLang> {
+    let named = lineage.iter().rev().find_map(|(raw, place)| Some((raw.seclang.as_deref()?, place)));
+    let (names, place) = named.filter(|(names, _)| !names.is_empty() && mode != Mode::Off)?;
+    load(names, &place.key("seclang"))
 }
 
 fn refused(lineage: &Lineage<'_>) -> BTreeSet<ProblemCode> {

@@ -225,6 +225,10 @@ pub struct RawProfile {
     /// Rules that do not run, taken out of `rules`.
     #[serde(default)]
     pub without: Option<RawSelection>,
+    /// Files of SecLang rules, such as the OWASP Core Rule Set, in the order in which they are read; `*` stands for any
+    /// name. They run beside the rules of this directory, with settings, paranoia level and score of their own.
+    #[serde(default)]
+    pub seclang: Option<Vec<String>>,
     /// Paranoia level, 1 to 4: rules up to this level run. Default 1.
     #[serde(default)]
     #[schemars(range(min = 1, max = 4))]

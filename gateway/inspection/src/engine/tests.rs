@@ -48,7 +48,7 @@ fn try_compile(text: &str) -> Result<Setup, Vec<String>> {
         let profiles = file.profile.into_iter().map(profile).collect();
         let catalogue = Catalogue::compile(&rules);
         Setup {
-            profiles: compile_profiles(&profiles, &catalogue),
+            profiles: compile_profiles(&profiles, &catalogue, &mut |_, _| None),
             exclusions: Exclusions::compile(&exclusions, &catalogue, &["create task", "other"]),
         }
     });

@@ -6,7 +6,15 @@
 mod ast;
 mod compile;
 pub(crate) mod files;
+mod join;
 mod program;
+mod run;
 mod syntax;
 mod values;
 mod variable;
+
+pub use self::join::LoadSecLang;
+pub(crate) use self::run::Buffers;
+pub use self::run::{Action, Beginning, Interruption, MatchedRule, SecLang, Transaction};
+pub use self::syntax::check_syntax;
+pub use self::values::Connection;

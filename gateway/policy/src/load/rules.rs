@@ -65,7 +65,7 @@ pub(crate) fn compile(files: &[Source], upstreams: &[Upstream], report: &Report)
 
     let catalogue = Catalogue::compile(&rules);
     excuse_broken_rules(&rules, &catalogue, report);
-    let profiles = compile_profiles(&raw_profiles, &catalogue);
+    let profiles = compile_profiles(&raw_profiles, &catalogue, &mut |_, _| None);
     for name in raw_profiles.keys().filter(|name| !profiles.contains_key(name.as_str())) {
         report.excuse(name);
     }

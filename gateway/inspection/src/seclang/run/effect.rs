@@ -139,13 +139,7 @@ impl<'r> Run<'r, '_> {
     }
 
     /// Whether `ctl` took a value out of the targets of a rule.
-    pub(super) fn is_removed_target(
-        &self,
-        rule: u16,
-        variable: Variable,
-        source: Option<Source>,
-        name: &[u8],
-    ) -> bool {
+    pub(super) fn is_removed_target(&self, rule: u16, variable: Variable, source: Option<Source>, name: &[u8]) -> bool {
         self.state.removed_targets.iter().any(|removed| {
             let owner = self.rules.rule(removed.rule);
             let effect = owner.and_then(|rule| rule.effects.get(usize::from(removed.effect)));
@@ -166,6 +160,6 @@ impl<'r> Run<'r, '_> {
             Place::Collection(variable, _) => (variable.as_str(), name),
         };
         let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
-        self.state.trace.push(format!("Saving variable: {variable}:{name} with value: {value}"));
+        self.state.trace.push(format!(" Saving variable: {variable}:{name} with value: {value}"));
     }
 }

@@ -27,6 +27,17 @@ impl Run<'_, '_> {
         out.truncate(start + MAX_BYTES);
     }
 
+    /// As [`Self::expand`], but `%{RULE...}` is nothing: a message that names itself does not end.
+    fn expand_but_rule(&self, template: &Template, out: &mut Vec<u8>) {
+        for piece in &template.0 {
+            match piece {
+                Piece::Text(text) => out.extend_from_slice(text),
+                Piece::Macro(Variable::Rule, _) => {}
+                Piece::Macro(variable, name) => self.expand_macro(*variable, name.as_deref(), out),
+            }
+        }
+    }
+
     fn expand_macro(&self, variable: Variable, name: Option<&[u8]>, out: &mut Vec<u8>) {
         match variable {
             Variable::Tx => {
@@ -42,12 +53,18 @@ impl Run<'_, '_> {
                 let names = variable == Variable::MatchedVarsNames;
                 let is = |seen: &&Seen| name.is_none_or(|name| self.is_named(seen, name));
                 if let Some(seen) = self.state.matched.iter().find(is) {
-                    if names { self.write_name(seen, out) } else { out.extend_from_slice(self.state.arena.get(seen.text)) }
+                    if names {
+                        self.write_name(seen, out)
+                    } else {
+                        out.extend_from_slice(self.state.arena.get(seen.text))
+                    }
                 }
             }
             _ if is_collection(variable) => {
+                let mut found = false;
                 self.collection(variable, |own, value| {
-                    if name.is_none_or(|name| name == own) && out.is_empty() {
+                    if !found && name.is_none_or(|name| name == own) {
+                        found = true;
                         out.extend_from_slice(value);
                     }
                 });
@@ -100,8 +117,8 @@ impl Run<'_, '_> {
             b"id" => out.extend_from_slice(about.name.as_bytes()),
             b"rev" => out.extend_from_slice(about.rev.as_bytes()),
             b"ver" => out.extend_from_slice(about.ver.as_bytes()),
-            b"msg" => out.extend_from_slice(&self.state.msg),
-            b"logdata" => out.extend_from_slice(&self.state.logdata),
+            b"msg" => self.expand_but_rule(&about.msg, out),
+            b"logdata" => self.expand_but_rule(&about.logdata, out),
             b"severity" => {
                 if let Some(severity) = about.severity {
                     number::write(severity.into(), out);

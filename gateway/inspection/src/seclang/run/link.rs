@@ -117,7 +117,10 @@ impl<'r> Run<'r, '_> {
             if !self.state.spend(input.len()) {
                 break;
             }
-            if step.apply(input, &mut next) {
+            let changed = step.apply(input, &mut next);
+            #[cfg(test)]
+            self.trace_step(*step, if changed { &next } else { input });
+            if changed {
                 std::mem::swap(&mut text, &mut next);
                 made.push(*step);
                 if *multi_match {
@@ -185,6 +188,8 @@ impl<'r> Run<'r, '_> {
             Operand::Expanded(operator, _) => operator.captures(&self.buffers.argument, text, captures),
         };
         for (group, bytes) in captures.iter(text) {
+            #[cfg(test)]
+            self.state.trace.push(format!(" Added match TX.{group}: {}", String::from_utf8_lossy(bytes)));
             // The first slots are the captures.
             if let Ok(slot) = u16::try_from(group)
                 && self.state.tx.set_slot(slot, Some(bytes)).is_err()
@@ -205,6 +210,12 @@ impl<'r> Run<'r, '_> {
         let mut name = Vec::new();
         super::expand::full_name(subject.variable, subject.name, &mut name);
         let (text, name) = (String::from_utf8_lossy(text), String::from_utf8_lossy(&name));
-        self.state.trace.push(format!("Target value: \"{text}\" (Variable: {name})"));
+        self.state.trace.push(format!(" Target value: \"{text}\" (Variable: {name})"));
+    }
+
+    #[cfg(test)]
+    fn trace_step(&mut self, step: crate::transform::Transformation, text: &[u8]) {
+        let name = step.as_str().replace('_', "");
+        self.state.trace.push(format!(" t:{name}: \"{}\"", String::from_utf8_lossy(text)));
     }
 }

@@ -9,7 +9,8 @@
 //! Semantics are those of ModSecurity v3 (`rules_set.cc`, `rule_with_operator.cc`, `rule_with_actions.cc`):
 //! - `setvar` runs for each text that passes a link, before later links are asked; all other actions run once, when the
 //!   whole chain has matched.
-//! - `msg` and `logdata` are written when the first link has passed, with what its last text left in `MATCHED_VAR` and `TX.0`.
+//! - `msg` and `logdata` are written when the whole chain has matched, with what the last text left in `MATCHED_VAR` and
+//!   `TX.0`.
 //! - Captures stay until others overwrite them.
 //! - In `DetectionOnly` a disruptive action does nothing, and the phase goes on.
 //!
@@ -51,7 +52,7 @@ use crate::operator::Captures;
 use crate::scan;
 
 pub use self::report::{Action, Interruption, MatchedRule};
-pub use self::transaction::{SecLang, Transaction};
+pub use self::transaction::{Beginning, SecLang, Transaction};
 
 /// Buffers that are used again from transaction to transaction. One per worker.
 #[derive(Debug, Default)]

@@ -32,9 +32,22 @@ impl<'r> Run<'r, '_> {
             at = match self.rule(rule) {
                 Flow::Next => rule + 1,
                 Flow::To(position) => position.max(rule + 1),
-                Flow::End => return,
+                Flow::End => break,
             };
         }
+        #[cfg(test)]
+        self.trace_passed_over(at, range);
+    }
+
+    /// Tells a test which rules were not asked, and why.
+    #[cfg(test)]
+    fn trace_passed_over(&mut self, at: u16, range: std::ops::Range<u16>) {
+        let id = |rule| self.rules.rule(rule).map_or(0, |rule: &Rule| rule.id);
+        let removed: Vec<u32> = range.clone().filter(|rule| self.state.is_removed(*rule)).map(id).collect();
+        let allowed: Vec<u32> = (at + 1..range.end).filter(|_| self.state.allow.is_some()).map(id).collect();
+        let removed = removed.iter().map(|id| format!(" Rule id: {id} was skipped due to a ruleRemoveById action..."));
+        let allowed = allowed.iter().map(|id| format!(" Skipped rule id '{id}' because of an `allow' action"));
+        self.state.trace.extend(removed.chain(allowed));
     }
 
     /// Whether an `allow` of an earlier phase covers this one.
@@ -79,13 +92,13 @@ impl<'r> Run<'r, '_> {
                 return Flow::End;
             }
             #[cfg(test)]
-            self.state.trace.push(format!("Rule returned {}.", u8::from(passed)));
+            self.state.trace.push(format!(" (Rule: {}) Rule returned {}.", rule.id, u8::from(passed)));
             if !passed {
                 self.state.matched.clear();
                 return Flow::Next;
             }
-            if first {
-                self.say(rule);
+            if let Some(severity) = rule.about.severity.filter(|_| first) {
+                self.state.highest = self.state.highest.min(severity);
             }
         }
         self.complete(number, rule)
@@ -111,34 +124,19 @@ impl<'r> Run<'r, '_> {
         self.state.matched_rule = Some(number);
     }
 
-    /// Writes the message and the log data, when the first link has passed.
-    fn say(&mut self, rule: &Rule) {
-        if let Some(severity) = rule.about.severity {
-            self.state.highest = self.state.highest.min(severity);
-        }
-        let mut text = std::mem::take(&mut self.state.logdata);
-        text.clear();
-        self.expand(&rule.about.logdata, &mut text);
-        text.truncate(MatchedRule::MAX_TEXT);
-        self.state.logdata = text;
-        let mut text = std::mem::take(&mut self.state.msg);
-        text.clear();
-        self.expand(&rule.about.msg, &mut text);
-        text.truncate(MatchedRule::MAX_TEXT);
-        self.state.msg = text;
-    }
-
     /// All links of a rule have passed.
     fn complete(&mut self, number: u16, rule: &'r Rule) -> Flow {
         self.effects(number, rule);
         let interruption = self.interruption(rule);
         if rule.log && self.state.events.len() < MAX_EVENTS {
             let event = self.describe(rule, interruption.is_some());
+            #[cfg(test)]
+            self.state.trace.push(format!(" Saving msg: {} Rule tag: {}", event.msg, event.tags.join(" Rule tag: ")));
             self.state.events.push(event);
         }
         if let Some(interruption) = interruption {
             #[cfg(test)]
-            self.state.trace.push(format!("Running action {:?}", interruption.action));
+            self.state.trace.push(format!(" Running action {}", format!("{:?}", interruption.action).to_lowercase()));
             if self.state.engine == EngineMode::On {
                 self.state.interruption.get_or_insert(interruption);
                 return Flow::End;
@@ -177,8 +175,8 @@ impl<'r> Run<'r, '_> {
             severity: about.severity,
             category: about.category,
             paranoia: about.paranoia,
-            msg: text(&self.state.msg),
-            logdata: text(&self.state.logdata),
+            msg: self.expanded(&about.msg),
+            logdata: self.expanded(&about.logdata),
             tags: about.tags.iter().map(|tag| self.expanded(tag)).collect(),
             variable: String::new(),
             target: String::new(),

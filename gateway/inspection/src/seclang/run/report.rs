@@ -74,7 +74,8 @@ impl MatchedRule {
 
     /// The match as ModSecurity v3 writes it to its error log, without what it says of host and client.
     pub fn log_line(&self) -> String {
-        let mut line = String::from(if self.disruptive { "ModSecurity: Access denied" } else { "ModSecurity: Warning." });
+        let mut line =
+            String::from(if self.disruptive { "ModSecurity: Access denied" } else { "ModSecurity: Warning." });
         if self.disruptive {
             let _ = write!(line, " (phase {}).", self.phase);
         }

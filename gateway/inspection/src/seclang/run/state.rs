@@ -73,9 +73,6 @@ pub(super) struct State {
     pub(super) open: Vec<Key>,
     /// `HIGHEST_SEVERITY`: 255 while no rule with a severity has matched.
     pub(super) highest: u8,
-    /// The message and the log data of the rule that runs.
-    pub(super) msg: Vec<u8>,
-    pub(super) logdata: Vec<u8>,
     pub(super) events: Vec<MatchedRule>,
     pub(super) interruption: Option<Interruption>,
     /// What would have interrupted, if the engine did not only detect.
@@ -110,8 +107,6 @@ impl Default for State {
             allow: None,
             open: Vec::new(),
             highest: u8::MAX,
-            msg: Vec::new(),
-            logdata: Vec::new(),
             events: Vec::new(),
             interruption: None,
             would: None,
@@ -146,8 +141,6 @@ impl State {
         self.allow = None;
         self.open.clear();
         self.highest = u8::MAX;
-        self.msg.clear();
-        self.logdata.clear();
         self.events.clear();
         self.interruption = None;
         self.would = None;
@@ -186,6 +179,7 @@ impl State {
     }
 
     /// Whether `ctl` removed a rule.
+    #[cfg(test)]
     pub(super) fn is_removed(&self, rule: u16) -> bool {
         let word = self.removed.get(usize::from(rule) / 64);
         word.is_some_and(|word| word >> (rule % 64) & 1 == 1)

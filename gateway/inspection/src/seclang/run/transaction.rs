@@ -101,14 +101,15 @@ impl SecLang {
         }
     }
 
-    /// The same rules, each test made in its turn and nothing recorded beforehand: the slow and obvious way, to compare
-    /// with.
+    /// Loads rules with nothing decided or scanned beforehand, each test made in its turn: the slow and obvious way, to
+    /// compare with.
     #[cfg(test)]
-    pub(crate) fn all_lazy(self) -> Self {
-        let mut rules = Arc::into_inner(self.rules).unwrap();
-        let count = rules.program.rules.len();
-        rules.program.lazy = RuleBits::new(count, 0..count);
-        Self { rules: Arc::new(rules), files: self.files }
+    pub(crate) fn load_plain<P: AsRef<Path>>(patterns: &[P], files: &dyn Files, report: &Report) -> Option<Self> {
+        let parsed = syntax::parse(patterns, files, report);
+        let mut program = compile::compile(parsed.directives, Options { fold: false }, report)?;
+        program.lazy = RuleBits::new(program.rules.len(), 0..program.rules.len());
+        program.kept = !0;
+        report.is_ok().then(|| Self { rules: Arc::new(Loaded::new(program)), files: parsed.files.into() })
     }
 }
 
@@ -287,6 +288,8 @@ impl Transaction {
     fn run(&mut self, phase: u8, values: &Values<'_>, from: usize, now: SystemTime, buffers: &mut Buffers) {
         let over = self.state.interruption.is_some() && phase != 5;
         if self.state.engine == EngineMode::Off || over || self.state.exhausted {
+            #[cfg(test)]
+            self.state.trace.push(" Rule engine disabled, returning...".to_owned());
             return;
         }
         eager::scan(&self.rules, values, from, &mut self.state, &mut buffers.scan);

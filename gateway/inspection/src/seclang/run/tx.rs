@@ -115,9 +115,8 @@ impl Tx {
     pub(super) fn iter<'t>(&'t self, rules: &'t Loaded) -> impl Iterator<Item = (&'t [u8], &'t [u8])> {
         let slots = (0..).zip(&rules.program.names);
         let slots = slots.filter_map(|(slot, name)| Some((name.as_ref(), self.slot(rules, slot)?)));
-        let named = self.named.iter().filter_map(|named| {
-            Some((self.text.get(named.name.clone())?, self.named_value(named)?))
-        });
+        let named =
+            self.named.iter().filter_map(|named| Some((self.text.get(named.name.clone())?, self.named_value(named)?)));
         slots.chain(named)
     }
 

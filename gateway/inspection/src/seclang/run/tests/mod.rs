@@ -126,16 +126,22 @@ fn borrowed(fields: &[(String, String)]) -> Vec<(&[u8], &[u8])> {
     fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect()
 }
 
-/// Rules from text. Errors are the caller's.
-pub(super) fn try_load(name: &str, text: &str) -> Result<SecLang, Vec<String>> {
+/// Rules from text, or what is wrong with them; `plain` asks for the slow and obvious way to run them.
+pub(super) fn try_load(name: &str, text: &str, plain: bool) -> Result<SecLang, Vec<String>> {
     let files = MemoryFiles::new().with(name, text.as_bytes().to_vec());
     let report = Report::new();
-    let loaded = SecLang::load(&[name], &files, &report);
+    let load = if plain { SecLang::load_plain } else { SecLang::load };
+    let loaded = load(&[name], &files, &report);
     let messages = report.into_sorted().iter().map(|found| found.to_string()).collect::<Vec<_>>();
     loaded.ok_or(messages)
 }
 
 /// Rules from text that is right.
 pub(super) fn load(text: &str) -> SecLang {
-    try_load("rules.conf", text).unwrap_or_else(|errors| panic!("{errors:#?}\n{text}"))
+    try_load("rules.conf", text, false).unwrap_or_else(|errors| panic!("{errors:#?}\n{text}"))
+}
+
+/// The same, run the slow and obvious way.
+pub(super) fn load_plain(text: &str) -> SecLang {
+    try_load("rules.conf", text, true).unwrap_or_else(|errors| panic!("{errors:#?}\n{text}"))
 }

@@ -1,0 +1,98 @@
+//! SecLang in a profile: its rule files, and its verdict beside that of the profile's own rules.
+//!
+//! Both kinds of rules keep their own score and ids; of their outcomes the graver one counts.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rampart_settings::Place;
+
+use super::run::{Beginning, MatchedRule, SecLang, Transaction};
+use super::values::Connection;
+use crate::category::{Category, Severity};
+use crate::engine::Scratch;
+use crate::findings::{Findings, Match, Oddity, Outcome};
+use crate::profile::Profile;
+use crate::raw::Mode;
+
+/// Loads the rule files that a profile names; what is wrong is reported at the place, or in the files. Whoever calls it again
+/// with the same names gets the same rules.
+pub type LoadSecLang<'l> = dyn FnMut(&[String], &Place<'_>) -> Option<SecLang> + 'l;
+
+impl Profile {
+    /// Begins a transaction of the SecLang rules; `None` where the profile has none, or is off.
+    ///
+    /// `unique_id` is the request id; `now` the time.
+    pub fn begin(
+        &self,
+        connection: Connection,
+        unique_id: &str,
+        now: SystemTime,
+        scratch: &mut Scratch,
+    ) -> Option<Transaction> {
+        let rules = self.seclang.as_ref().filter(|_| self.mode != Mode::Off)?;
+        let detect = self.mode == Mode::Detect;
+        Some(rules.begin(&Beginning { connection, unique_id, now, detect, work: self.work }, scratch))
+    }
+
+    /// Adds what a transaction has come to, so far, to what the profile's own rules found. May be asked again after later
+    /// phases: what was added before is not added twice.
+    pub fn join(&self, findings: &mut Findings, transaction: &Transaction) {
+        let matched = transaction.matched();
+        for rule in matched.get(findings.seclang_rules.len()..).unwrap_or_default() {
+            findings.seclang_rules.push(Arc::clone(&rule.name));
+            if findings.matches.len() < Findings::MAX_MATCHES {
+                findings.matches.push(describe(rule));
+            }
+        }
+        // Rules that sum up what others found come last; among equals the order in which they were found.
+        findings.matches.sort_by_key(|found| (found.category == Category::Other, std::cmp::Reverse(found.severity)));
+        findings.seclang_score = transaction.score();
+        if transaction.is_exhausted() && findings.limit.is_none() {
+            findings.limit = Some(Oddity {
+                problem: None,
+                location: "request".to_owned(),
+                detail: "inspection reached the bound of what it reads or keeps for one request".to_owned(),
+                limit: Some("work"),
+            });
+        }
+        let interruption = transaction.interruption().or_else(|| transaction.would_interrupt());
+        findings.interruption = interruption.cloned();
+        let enforced = transaction.interruption().map(|interruption| interruption.status);
+        let exhausted = transaction.is_exhausted().then_some(400);
+        findings.outcome = match (findings.outcome, enforced.or(exhausted), self.mode) {
+            (outcome @ Outcome::Block { .. }, ..) => outcome,
+            (_, Some(status), Mode::Block) => Outcome::Block { status },
+            (Outcome::Pass, None, _) if interruption.is_none() => Outcome::Pass,
+            _ => Outcome::WouldBlock,
+        };
+    }
+}
+
+fn describe(rule: &MatchedRule) -> Match {
+    let message = match (rule.category, rule.msg.is_empty()) {
+        (Category::Other, false) => rule.msg.clone(),
+        (category, _) if rule.target.is_empty() => format!("Potential {} detected", category.title()),
+        (category, _) => format!("Potential {} detected in {}", category.title(), rule.target),
+    };
+    Match {
+        rule: Arc::clone(&rule.name),
+        category: rule.category,
+        severity: severity(rule.severity),
+        paranoia: rule.paranoia,
+        target: rule.target.clone(),
+        transform: rule.transform.clone(),
+        value: rule.value.clone(),
+        message,
+    }
+}
+
+/// EMERGENCY, ALERT and CRITICAL are one; what is below WARNING, or unsaid, is a notice.
+const fn severity(severity: Option<u8>) -> Severity {
+    match severity {
+        Some(0..=2) => Severity::Critical,
+        Some(3) => Severity::Error,
+        Some(4) => Severity::Warning,
+        _ => Severity::Notice,
+    }
+}
