@@ -26,6 +26,8 @@
 
 mod body;
 mod cookies;
+#[cfg(test)]
+mod cost;
 mod facts;
 mod head;
 mod json;

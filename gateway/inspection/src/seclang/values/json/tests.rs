@@ -48,7 +48,7 @@ fn names() {
 #[test]
 fn scalars() {
     check(
-        r#"[true,false,null,2.50,-1e5]"#,
+        "[true,false,null,2.50,-1e5]",
         &["json.array_0=true", "json.array_1=false", "json.array_2=", "json.array_3=2.50", "json.array_4=-1e5"],
         "0",
     );
