@@ -54,7 +54,7 @@ pub(crate) fn place(config: &str, rules: &str) -> tempfile::TempDir {
 }
 
 /// Runs, checks the exit code, gives standard output and standard error.
-fn expect(directory: &Path, arguments: &[&str], code: i32) -> (String, String) {
+pub(crate) fn expect(directory: &Path, arguments: &[&str], code: i32) -> (String, String) {
     let (status, output, errors) = run(directory, arguments);
     assert_eq!(status.code(), Some(code), "{arguments:?}\n{output}\n{errors}");
     (output, errors)

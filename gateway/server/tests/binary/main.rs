@@ -7,6 +7,7 @@
 )]
 
 mod commands;
+mod conformance;
 mod demo;
 mod running;
 mod service;

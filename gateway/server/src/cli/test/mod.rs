@@ -44,10 +44,10 @@ pub(super) struct TestArguments {
     #[arg(long, value_name = "FILE")]
     overrides: Vec<PathBuf>,
     /// YAML cases: only those whose id (942100-7) matches
-    #[arg(long, value_name = "REGEX")]
+    #[arg(long, value_name = "REGEX", allow_hyphen_values = true)]
     include: Option<Regex>,
     /// YAML cases: not those whose id matches
-    #[arg(long, value_name = "REGEX")]
+    #[arg(long, value_name = "REGEX", allow_hyphen_values = true)]
     exclude: Option<Regex>,
     /// YAML cases: send them to the gateway at this address
     #[arg(long, value_name = "URL")]
