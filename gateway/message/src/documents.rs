@@ -41,3 +41,31 @@ pub(crate) fn read<'a>(
         _ => xml::parse(text, root, out),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &[u8], processor: Processor, values: &[&str], well_formed: bool) {
+        let document = Document::parse(text, processor, &Limits::DEFAULT);
+        let found: Vec<_> = document.values.iter().map(|value| String::from_utf8_lossy(&value.bytes)).collect();
+        assert_eq!(
+            (found.as_slice(), document.well_formed),
+            (&values.iter().map(|&v| v.into()).collect::<Vec<_>>()[..], well_formed)
+        );
+    }
+
+    #[test]
+    fn a_document_is_read_as_who_asks_says() {
+        check(br#"{"a":[1,"\u0041"]}"#, Processor::Json, &["1", "A"], true);
+        check(br#"{"a":1"#, Processor::Json, &["1"], false);
+        check(b"<a b='1'>x</a>", Processor::Xml, &["1", "x"], true);
+        check(b"<a>x", Processor::Xml, &["x"], false);
+    }
+
+    #[test]
+    fn what_a_limit_stops_is_not_well_formed() {
+        let limits = Limits { arguments: 2, ..Limits::DEFAULT };
+        assert!(!Document::parse(b"[1,2,3]", Processor::Json, &limits).well_formed);
+    }
+}

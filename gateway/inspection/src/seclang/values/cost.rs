@@ -66,7 +66,7 @@ fn of_usual_requests() {
         println!(
             "{what:<14} {:>9} bytes {values:>8} values {us:>10.2} us {:>7.2} ns/byte",
             body.len(),
-            us * 1e3 / body.len().max(1) as f64
+            us * 1e3 / f64::from(u32::try_from(body.len().max(1)).unwrap())
         );
     };
     report("no body", "text/plain", b"", None);
