@@ -47,6 +47,7 @@ pub use engine::Scratch;
 pub use exclusion::{Exclusion, Exclusions, RouteExclusions, unused};
 pub use findings::{Findings, Match, Oddity, Outcome};
 pub use libinjection::{Fingerprint, detect_sqli, detect_xss};
+pub use operator::backtracking_gave_up;
 pub use profile::{BodyMode, Profile, Profiles, compile_profiles};
 pub use raw::{
     Mode, RawCase, RawComparison, RawCondition, RawExclusion, RawExemption, RawMatch, RawProfile, RawRule,

@@ -16,7 +16,6 @@ pub(crate) const GROUPS: usize = 10;
 pub(crate) struct Captures {
     groups: [Option<(usize, usize)>; GROUPS],
     fingerprint: Option<Fingerprint>,
-    gave_up: bool,
 }
 
 impl Captures {
@@ -27,24 +26,16 @@ impl Captures {
 
     /// A group; `value` is the one that was matched.
     pub(crate) fn get<'v>(&'v self, group: usize, value: &'v [u8]) -> Option<&'v [u8]> {
-        match (group, &self.fingerprint) {
-            (0, Some(fingerprint)) => Some(fingerprint.as_bytes()),
-            _ => {
-                let (start, end) = (*self.groups.get(group)?)?;
-                value.get(start..end)
-            }
+        if let (0, Some(fingerprint)) = (group, &self.fingerprint) {
+            return Some(fingerprint.as_bytes());
         }
+        let (start, end) = (*self.groups.get(group)?)?;
+        value.get(start..end)
     }
 
     /// The groups that are set, with their numbers; `value` is the one that was matched.
     pub(crate) fn iter<'v>(&'v self, value: &'v [u8]) -> impl Iterator<Item = (usize, &'v [u8])> {
         (0..GROUPS).filter_map(|group| Some((group, self.get(group, value)?)))
-    }
-
-    /// A back-tracking pattern ran into its limit on this value: what it would have said is not known, and the answer
-    /// was "no match".
-    pub(crate) const fn gave_up(&self) -> bool {
-        self.gave_up
     }
 
     pub(super) fn set(&mut self, group: usize, range: Range<usize>) {
@@ -55,9 +46,5 @@ impl Captures {
 
     pub(super) fn set_fingerprint(&mut self, fingerprint: Fingerprint) {
         self.fingerprint = Some(fingerprint);
-    }
-
-    pub(super) fn set_gave_up(&mut self) {
-        self.gave_up = true;
     }
 }

@@ -74,7 +74,10 @@ impl Dynamic {
 
 /// The pattern that was compiled last, with its text: what a macro stands for seldom changes from request to request.
 #[derive(Debug, Default)]
-pub(crate) struct LastPattern(Mutex<Option<(Box<[u8]>, Option<Arc<Rx>>)>>);
+pub(crate) struct LastPattern(Mutex<Option<Compiled>>);
+
+/// A text, and the pattern that it is; none where it is none.
+type Compiled = (Box<[u8]>, Option<Arc<Rx>>);
 
 impl LastPattern {
     /// The pattern; none where it does not compile.

@@ -1,7 +1,8 @@
 //! `@ipMatch` and `@ipMatchFromFile`: the value is an address in one of the networks.
 //!
 //! Example: `SecRule REMOTE_ADDR "@ipMatch 127.0.0.1,::1,10.0.0.0/8"`. A file holds one address or network a line, with
-//! `#` comments. A value that is no address matches nothing; host bits of a network are ignored, as in `10.1.2.3/8`.
+//! `#` comments. A value that is no address matches nothing; host bits of a network are ignored, as in `10.1.2.3/8`. An
+//! IPv4 address in IPv6 form (`::ffff:10.1.2.3`) is the IPv4 address, on both sides.
 
 use std::net::IpAddr;
 
@@ -50,7 +51,8 @@ impl IpMatch {
     }
 
     pub(crate) fn is_match(&self, value: &[u8]) -> bool {
-        match std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()) {
+        let address = std::str::from_utf8(value).ok().and_then(|text| text.parse::<IpAddr>().ok());
+        match address.map(|address| address.to_canonical()) {
             Some(IpAddr::V4(address)) => holds(&self.v4, address.into()),
             Some(IpAddr::V6(address)) => holds(&self.v6, address.into()),
             None => false,
@@ -64,8 +66,15 @@ fn network(text: &[u8]) -> Option<(IpAddr, u32)> {
     let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
     let address: IpAddr = address.trim_end().parse().ok()?;
     let most = if address.is_ipv4() { 32 } else { 128 };
-    let bits = bits.map_or(Some(most), |bits| bits.trim_start().parse().ok())?;
-    (bits <= most).then_some((address, bits))
+    let bits: u32 = bits.map_or(Some(most), |bits| bits.trim_start().parse().ok())?;
+    if bits > most {
+        return None;
+    }
+    // A mapped network that is wider than the mapped addresses is one of IPv6.
+    Some(match (address.to_canonical(), bits.checked_sub(96)) {
+        (mapped @ IpAddr::V4(_), Some(bits)) if address.is_ipv6() => (mapped, bits),
+        _ => (address, bits),
+    })
 }
 
 fn merged<N: Ord + Copy>(mut ranges: Vec<(N, N)>) -> Box<[(N, N)]> {

@@ -25,12 +25,15 @@ mod verify;
 mod within;
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod tests;
 
 use std::ops::Range;
 
 use rampart_settings::Place;
 
+pub use self::backtracking::backtracking_gave_up;
 pub(crate) use self::bytes::Bytes;
 pub(crate) use self::captures::Captures;
 pub(crate) use self::comparison::Comparison;
@@ -41,7 +44,6 @@ pub(crate) use self::ip_match::IpMatch;
 pub(crate) use self::phrases::Phrases;
 pub(crate) use self::regex::Pattern;
 pub(crate) use self::rx::Rx;
-pub(crate) use self::seclang::reads_file;
 pub(crate) use self::text::{Text, TextKind};
 pub(crate) use self::verify::{Verify, VerifyKind};
 pub(crate) use self::within::Within;
@@ -203,15 +205,6 @@ impl Operator {
             Self::Rx(rx) | Self::RxGlobal(rx) => rx.is_backtracking(),
             Self::Verify(verify) => verify.rx().is_backtracking(),
             _ => false,
-        }
-    }
-
-    /// How often back-tracking ran into its limit, since the rules were compiled.
-    pub(crate) fn gave_up(&self) -> u64 {
-        match self {
-            Self::Rx(rx) | Self::RxGlobal(rx) => rx.gave_up(),
-            Self::Verify(verify) => verify.rx().gave_up(),
-            _ => 0,
         }
     }
 

@@ -50,18 +50,10 @@ impl Rx {
         matches!(self, Self::Backtracking(_))
     }
 
-    /// How often back-tracking ran into its limit since the pattern was compiled.
-    pub(crate) fn gave_up(&self) -> u64 {
-        match self {
-            Self::Linear(_) => 0,
-            Self::Backtracking(pattern) => pattern.gave_up(),
-        }
-    }
-
     pub(crate) fn is_match(&self, value: &[u8]) -> bool {
         match self {
             Self::Linear(pattern) => pattern.is_match(value),
-            Self::Backtracking(pattern) => pattern.find_at(value, 0).ok().flatten().is_some(),
+            Self::Backtracking(pattern) => pattern.find_at(value, 0).is_some(),
         }
     }
 
@@ -73,7 +65,7 @@ impl Rx {
     pub(super) fn find_at(&self, value: &[u8], from: usize) -> Option<Range<usize>> {
         match self {
             Self::Linear(pattern) => pattern.find_at(value, from),
-            Self::Backtracking(pattern) => pattern.find_at(value, from).ok().flatten(),
+            Self::Backtracking(pattern) => pattern.find_at(value, from),
         }
     }
 
@@ -100,11 +92,11 @@ impl Rx {
         }
     }
 
-    /// The syntax tree of a linear pattern that matches wherever this one does.
-    pub(crate) fn syntax(&self) -> &regex_syntax::hir::Hir {
+    /// Whether what stands before and after a match makes a difference.
+    pub(super) const fn looks_around(&self) -> bool {
         match self {
-            Self::Linear(pattern) => pattern.syntax(),
-            Self::Backtracking(pattern) => pattern.relaxed().syntax(),
+            Self::Linear(pattern) => pattern.looks_around(),
+            Self::Backtracking(_) => true,
         }
     }
 

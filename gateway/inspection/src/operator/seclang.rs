@@ -68,7 +68,7 @@ const NAMES: [(&str, Kind); 31] = [
 
 /// Operators that ModSecurity has and Rampart does not, and what to do instead.
 const UNSUPPORTED: [(&str, &str); 12] = [
-    ("validateSchema", "declare a JSON Schema on the route instead"),
+    ("validateSchema", "remove the rule"),
     ("validateDTD", "Rampart does not read DTDs; remove the rule"),
     ("validateHash", "hash enforcement is not part of ModSecurity 3 either; remove the rule"),
     ("rsub", "what passes is never changed; remove the rule"),
@@ -92,24 +92,17 @@ impl Kind {
         }
         Err(OperatorError::Unknown { name: name.to_owned(), nearest: nearest(name) })
     }
-
-    const fn reads_file(self) -> bool {
-        matches!(self, Self::PmFromFile | Self::IpMatchFromFile)
-    }
 }
 
-/// Whether an operator's parameter names files whose contents it needs (`pmFromFile`, `ipMatchFromFile` and their short
-/// names). More than one name is separated by spaces.
-///
-/// # Errors
-/// When there is no such operator.
-pub(crate) fn reads_file(name: &str) -> Result<bool, OperatorError> {
-    Kind::of(name).map(Kind::reads_file)
+/// Whether an operator's parameter names a file whose contents it needs.
+#[cfg(test)]
+pub(super) fn reads_file(name: &str) -> Result<bool, OperatorError> {
+    Ok(matches!(Kind::of(name)?, Kind::PmFromFile | Kind::IpMatchFromFile))
 }
 
 impl Operator {
-    /// Compiles an operator of a SecLang rule: its name without `@` (in any case), its parameter, and for an operator that
-    /// [reads files](reads_file) their contents, one after the other.
+    /// Compiles an operator of a SecLang rule: its name without `@` (in any case), its parameter, and for `pmFromFile`,
+    /// `ipMatchFromFile` and their short names the contents of the files, one after the other.
     ///
     /// A parameter with macros goes to [`Dynamic`](super::Dynamic) instead, unless the macros are known.
     ///

@@ -2,7 +2,7 @@
 
 use rampart_settings::{Place, Report};
 
-use super::Operator;
+use super::{Captures, Dynamic, Operator, OperatorError};
 use crate::raw::{RawComparison, RawMatch};
 
 fn compile(raw: &RawMatch) -> Result<Operator, String> {
@@ -113,4 +113,149 @@ fn what_does_not_compile_says_why() {
         let error = compile(&raw).expect_err("an error");
         assert!(error.starts_with(expect), "{raw:?}: {error}");
     }
+}
+
+/// Values that match, with what is captured as `TX.0`, and values that do not.
+fn seclang(name: &str, parameter: &[u8], matches: &[(&[u8], Option<&[u8]>)], others: &[&[u8]]) {
+    let operator = Operator::seclang(name, parameter, Some(parameter)).unwrap_or_else(|e| panic!("@{name}: {e}"));
+    let mut captures = Captures::default();
+    for (value, expect) in matches {
+        assert!(operator.captures(value, &mut captures), "@{name} on {}", value.escape_ascii());
+        assert_eq!(captures.get(0, value), *expect, "@{name} on {}", value.escape_ascii());
+        assert!(operator.is_match(value));
+    }
+    for value in others {
+        assert!(!operator.captures(value, &mut captures), "@{name} on {}", value.escape_ascii());
+        assert_eq!(captures.iter(value).count(), 0);
+        assert!(!operator.is_match(value));
+    }
+}
+
+#[test]
+fn operators_have_the_semantics_of_modsecurity() {
+    seclang("STREQ", b"a", &[(b"a", None)], &[b"A", b""]);
+    seclang("within", b"GET POST", &[(b"POST", None), (b"T P", None), (b"", None)], &[b"POSTS", b"get"]);
+    seclang("containsWord", b"ab", &[(b"1ab2", None), (b"xab ab_", None), (b"ab", None)], &[b"abc", b"xab"]);
+    seclang("gt", b"10", &[(b" 11", None), (b"\x0b99999999999999999999", None)], &[b"10", b"x", b""]);
+    seclang("rx", b"(?i)B(c)?", &[(b"ab", Some(b"b"))], &[b"a"]);
+    seclang("rx", b"", &[(b"a", None), (b"", None)], &[]);
+    seclang("noMatch", b"", &[], &[b"", b"a"]);
+    seclang("unconditionalMatch", b"", &[(b"", None)], &[]);
+    seclang("detectSQLi", b"", &[(b"1' OR '1'='1", Some(b"s&sos"))], &[b"plain"]);
+    seclang("detectXSS", b"", &[(b"<svg/onload=x>", Some(b"<svg/onload=x>"))], &[b"plain"]);
+    seclang("validateUtf8Encoding", b"", &[(b"a\xc0\xaf", None), (b"\xed\xa0\x80", None)], &["\u{10ffff}".as_bytes()]);
+    seclang("validateUrlEncoding", b"", &[(b"%2", None), (b"%25%", None)], &[b"%25%41", b""]);
+    seclang("validateByteRange", b"1-9, 65", &[(b"A0", None)], &[b"A\x09", b""]);
+}
+
+#[test]
+fn phrases_are_written_as_snort_writes_them() {
+    seclang(
+        "pm",
+        b"Foo  b\\;r |41 20 42|",
+        &[(b"xfOOx", Some(b"fOO")), (b"B;R", Some(b"B;R")), (b"xa b", Some(b"a b"))],
+        &[b"ab", b"br"],
+    );
+    // A backslash before what it does not escape: the parameter stands as it is.
+    seclang("pm", b"\\foo |41|", &[(b"\\FOO", Some(b"\\FOO")), (b"|41|", Some(b"|41|"))], &[b"foo", b"A"]);
+    // The phrase that ends first, and of those the longest.
+    seclang("pm", b"bcd abc", &[(b"abcd", Some(b"abc"))], &[]);
+    seclang(
+        "pmf",
+        b"# no\n\n one\r\ntwo |41|\n",
+        &[(b"an ONE", Some(b" ONE")), (b"two |41|", Some(b"two |41|"))],
+        &[b"one", b"# no", b""],
+    );
+}
+
+#[test]
+fn addresses_match_networks() {
+    seclang(
+        "ipMatch",
+        b"127.0.0.1, ::1,10.9.8.7/8",
+        &[(b"127.0.0.1", None), (b"::1", None), (b"10.255.0.1", None), (b"::ffff:10.0.0.1", None)],
+        &[b"127.0.0.2", b"::2", b"11.0.0.0", b"10.0.0.1/8", b"", b"localhost"],
+    );
+    seclang(
+        "ipMatchF",
+        b"# office\n192.0.2.0/24 # and more\n\n192.0.2.128/25\n2001:db8::/32\n",
+        &[(b"192.0.2.200", None), (b"2001:db8::9", None)],
+        &[b"192.0.3.0", b"# office"],
+    );
+    seclang("ipMatch", b"0.0.0.0/0", &[(b"255.255.255.255", None)], &[b"::1"]);
+}
+
+#[test]
+fn numbers_are_verified() {
+    seclang(
+        "verifyCC",
+        br"\b\d{16}\b",
+        &[(b"card 4929326438756024.", Some(b"4929326438756024"))],
+        &[b"4929326438756025", b"49293264387560", b""],
+    );
+    // Digits in a row, each of which begins a candidate: bounded.
+    let long = vec![b'1'; 200_000];
+    assert!(!Operator::seclang("verifySSN", br"\d+", None).unwrap().is_match(&long));
+}
+
+#[test]
+fn all_groups_of_all_matches() {
+    let global = Operator::seclang("rxGlobal", br"(a)|(b)", None).unwrap();
+    let mut captures = Captures::default();
+    assert!(global.captures(b"xaxbx", &mut captures));
+    let groups: Vec<(usize, &[u8])> = captures.iter(b"xaxbx").collect();
+    assert_eq!(groups, [(0, b"b".as_slice()), (1, b"a"), (2, b"b")]);
+    assert!(!global.captures(b"x", &mut captures) && captures.get(0, b"x").is_none());
+}
+
+#[test]
+fn parameters_may_come_with_the_request() {
+    for (name, parameter, value, expect) in [
+        ("within", "GET POST", "GET", true),
+        ("lt", "2", "1", true),
+        ("lt", "", "1", false),
+        ("rx", "^a+$", "aa", true),
+        ("rx", "^(a$", "a", false),
+        ("endsWith", ".example.com", "x.example.com", true),
+        ("containsWord", "ab", "ab", true),
+        ("noMatch", "", "", false),
+    ] {
+        let dynamic = Dynamic::seclang(name).unwrap();
+        for _ in 0..2 {
+            let mut captures = Captures::default();
+            assert_eq!(dynamic.is_match(parameter.as_bytes(), value.as_bytes()), expect, "@{name} {parameter}");
+            assert_eq!(dynamic.captures(parameter.as_bytes(), value.as_bytes(), &mut captures), expect);
+        }
+    }
+    let long = format!("a{{{}}}", "1".repeat(5_000));
+    assert!(!Dynamic::seclang("rx").unwrap().is_match(long.as_bytes(), b"a"));
+}
+
+#[test]
+fn operators_that_do_not_compile_say_why() {
+    let error =
+        |name: &str, parameter: &str| Operator::seclang(name, parameter.as_bytes(), None).expect_err(name).to_string();
+    for (name, parameter, expect) in [
+        ("rxx", "", "there is no operator @rxx"),
+        ("containz", "", "there is no operator @containz; @contains is the nearest name"),
+        (
+            "geoLookup",
+            "",
+            "@geoLookup is not supported: there is no location database; remove the rule and those that read GEO",
+        ),
+        ("rx", "(", "the pattern does not compile: a group is not closed"),
+        ("rx", "(?:a{1000}){1000}", "the pattern does not compile: compiled it is larger than 4194304 bytes"),
+        ("ipMatch", "10.0.0.0/33", "@ipMatch: \"10.0.0.0/33\" is no address and no network"),
+        ("ipMatch", " ", "@ipMatch: no address is given"),
+        (
+            "validateByteRange",
+            "1-300",
+            "@validateByteRange: \"1-300\" is no byte and no range of bytes; write 0 to 255, or 32-126",
+        ),
+        ("pm", "  ", "@pm: a list of phrases has 1 to 20000 entries, not 0"),
+        ("pmFromFile", "x.data", "@pmFromFile: its file was not read"),
+    ] {
+        assert_eq!(error(name, parameter), expect);
+    }
+    assert_eq!(Dynamic::seclang("pm").expect_err("pm"), OperatorError::Macro { name: "pm".to_owned() });
 }

@@ -44,9 +44,10 @@ impl<'p> Translator<'p> {
                         return Err("a range in a class is the wrong way round".to_owned());
                     }
                     // Writing to a string does not fail.
-                    let _ = match high == low {
-                        true => write!(text, "\\x{low:02X}"),
-                        false => write!(text, "\\x{low:02X}-\\x{high:02X}"),
+                    let _ = if high == low {
+                        write!(text, "\\x{low:02X}")
+                    } else {
+                        write!(text, "\\x{low:02X}-\\x{high:02X}")
                     };
                 }
             }

@@ -96,7 +96,8 @@ impl<'p> Translator<'p> {
         let value = std::str::from_utf8(digits).ok().and_then(|text| u32::from_str_radix(text, radix).ok());
         let value = value.ok_or_else(|| format!("\"{}\" is no number of a byte", digits.escape_ascii()))?;
         self.rest = self.rest.get(end + 1..).unwrap_or_default();
-        u8::try_from(value).map_err(|_| format!("\\x{{{value:x}}} is no byte: patterns match bytes, write its UTF-8 bytes"))
+        u8::try_from(value)
+            .map_err(|_| format!("\\x{{{value:x}}} is no byte: patterns match bytes, write its UTF-8 bytes"))
     }
 
     /// A back reference `\1`, or where there are not so many groups three octal digits.
@@ -128,15 +129,12 @@ impl<'p> Translator<'p> {
 
     /// `\g1`, `\g{1}`, `\g{-1}`, `\g{name}`: what follows `\g`.
     fn numbered_reference(&mut self, rest: &'p [u8]) -> Result<(), String> {
-        let (name, after) = match rest.strip_prefix(b"{") {
-            Some(inner) => {
-                let end = inner.iter().position(|byte| *byte == b'}').ok_or("\\g{ is not closed")?;
-                (inner.get(..end).unwrap_or_default(), end + 2)
-            }
-            None => {
-                let end = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-                (rest.get(..end).unwrap_or_default(), end)
-            }
+        let (name, after) = if let Some(inner) = rest.strip_prefix(b"{") {
+            let end = inner.iter().position(|byte| *byte == b'}').ok_or("\\g{ is not closed")?;
+            (inner.get(..end).unwrap_or_default(), end + 2)
+        } else {
+            let end = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            (rest.get(..end).unwrap_or_default(), end)
         };
         let name = std::str::from_utf8(name).unwrap_or_default();
         let group = match name.strip_prefix('-') {

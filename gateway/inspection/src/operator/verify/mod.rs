@@ -36,15 +36,12 @@ const READ_AT_LEAST: usize = 16 << 10;
 pub(crate) struct Verify {
     kind: VerifyKind,
     rx: Rx,
-    /// The pattern looks at what stands before or after a candidate.
-    looks_around: bool,
 }
 
 impl Verify {
     pub(super) fn compile(kind: VerifyKind, pattern: &[u8]) -> Result<Self, OperatorError> {
         let rx = Rx::compile(pattern)?;
-        let looks_around = rx.is_backtracking() || !rx.syntax().properties().look_set().is_empty();
-        Ok(Self { kind, rx, looks_around })
+        Ok(Self { kind, rx })
     }
 
     /// The first match that can be a number.
@@ -53,7 +50,7 @@ impl Verify {
         let mut from = 0;
         while from < value.len() && budget > 0 {
             let Some(found) = self.candidate(value, from) else {
-                if !self.looks_around {
+                if !self.rx.looks_around() {
                     return None;
                 }
                 budget = budget.saturating_sub(value.len() - from);
@@ -65,7 +62,7 @@ impl Verify {
             }
             budget = budget.saturating_sub(found.end - from).saturating_sub(1);
             // Every place may begin a candidate, also one within another.
-            from = if self.looks_around { from } else { found.start } + 1;
+            from = if self.rx.looks_around() { from } else { found.start } + 1;
         }
         None
     }

@@ -16,8 +16,9 @@ pub(super) fn holds(digits: impl Iterator<Item = u8>) -> bool {
     if digits.next().is_some() || is_made_up(&number) {
         return false;
     }
-    let [a, b, c, d, e, serial @ ..] = number;
-    let area = a * 100 + b * 10 + c;
-    let (group, serial) = (d * 10 + e, serial.iter().sum::<u32>());
+    let read = |digits: &[u32]| digits.iter().fold(0, |sum, digit| sum * 10 + digit);
+    let (area, rest) = number.split_at(3);
+    let (group, serial) = rest.split_at(2);
+    let (area, group, serial) = (read(area), read(group), read(serial));
     area != 0 && area != 666 && area < FIRST_UNASSIGNED_AREA && group != 0 && serial != 0
 }
