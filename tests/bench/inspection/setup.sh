@@ -46,7 +46,7 @@ allow = ["encoded_slash", "backslash", "nul", "double_encoding", "parameter", "e
 
 [profile.crs]
 mode = "block"
-seclang = ["../crs/processors.conf", "../crs/crs-setup.conf.example", "../crs/paranoia$level.conf", "../crs/rules/*.conf"]
+seclang = ["crs/processors.conf", "crs/crs-setup.conf.example", "crs/paranoia$level.conf", "crs/rules/*.conf"]
 work = "64GiB"
 
 [profile.crs.limits]
