@@ -44,7 +44,7 @@ mod transform;
 pub use cases::{CaseFailure, CaseReport, run_cases};
 pub use category::{Category, Severity};
 pub use engine::Scratch;
-pub use exclusion::{Exclusion, Exclusions, RouteExclusions, unused};
+pub use exclusion::{Exclusion, Exclusions, Exempt, RouteExclusions, unused};
 pub use findings::{Findings, Match, Oddity, Outcome};
 pub use libinjection::{Fingerprint, detect_sqli, detect_xss};
 pub use operator::backtracking_gave_up;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rampart_message::{Limits, ProblemCode};
 use rampart_settings::{Place, Report, Size};
 
-use crate::exclusion::Exemption;
+use crate::exclusion::{Exempt, Exemption, RouteExclusions};
 use crate::raw::{Mode, RawProfile, Reaction};
 use crate::rule::{Catalogue, Placed, RuleBits};
 use crate::ruleset::RuleSet;
@@ -84,6 +84,11 @@ impl Profile {
     pub fn refuses(&self, code: ProblemCode) -> bool {
         self.refused.contains(&code)
     }
+
+    /// What this profile and a route exempt from SecLang rules.
+    pub fn exempt<'x>(&'x self, exclusions: &'x RouteExclusions) -> Exempt<'x> {
+        Exempt::new(&self.exemptions, exclusions)
+    }
 }
 
 /// The profiles of a rules directory by name.
@@ -153,9 +158,10 @@ fn compile(
 ) -> Profile {
     let mode = nearest(lineage, |raw| raw.mode).unwrap_or_default();
     let paranoia = nearest(lineage, |raw| raw.paranoia).unwrap_or(1);
+    let seclang = seclang_rules(lineage, mode, seclang);
     let exemptions = lineage.iter().flat_map(|(raw, place)| {
         let place = place.key("exempt");
-        let compile = |(at, raw)| Exemption::compile(raw, catalogue, &place.index(at));
+        let compile = |(at, raw)| Exemption::compile(raw, catalogue, seclang.as_ref(), &place.index(at));
         raw.exempt.iter().enumerate().filter_map(compile).collect::<Vec<_>>()
     });
     Profile {
@@ -166,7 +172,7 @@ fn compile(
             raw.limits.as_ref().map_or(limits, |raw| raw.compile(&limits, &place.key("limits")))
         }),
         rules: rules(lineage, mode, paranoia, catalogue, sets),
-        seclang: seclang_rules(lineage, mode, seclang),
+        seclang: seclang.clone(),
         threshold: nearest(lineage, |raw| raw.threshold).unwrap_or(DEFAULT_THRESHOLD),
         first_match: nearest(lineage, |raw| raw.first_match).unwrap_or(false),
         paranoia,

@@ -195,6 +195,14 @@ impl RuleBits {
     }
 }
 
+/// What a selection names rules by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Named<'n> {
+    Id(&'n str),
+    Category(Category),
+    Tag(&'n str),
+}
+
 impl Catalogue {
     /// Compiles the rules of all files. What is wrong is reported at its place, and the rule left out.
     pub fn compile(raws: &[Placed<'_, RawRule>]) -> Self {
@@ -243,20 +251,33 @@ impl Catalogue {
 
     /// The rules that a selection names. Unknown ids and tags, and categories without a rule, are errors.
     pub(crate) fn select(&self, selection: &RawSelection, place: &Place<'_>) -> RuleBits {
+        self.select_beside(selection, place, |_| false)
+    }
+
+    /// As [`Self::select`], where rules may be meant that are not of this catalogue: what `elsewhere` knows is no error.
+    pub(crate) fn select_beside(
+        &self,
+        selection: &RawSelection,
+        place: &Place<'_>,
+        elsewhere: impl Fn(Named<'_>) -> bool,
+    ) -> RuleBits {
         let mut bits = RuleBits::none(self.rules.len());
         for (at, id) in selection.id.iter().enumerate() {
             match self.position(id) {
                 Some(rule) => bits.set(rule),
+                None if elsewhere(Named::Id(id)) => {}
                 None => place.key("id").index(at).unknown_name("rule", id, self.index.keys().map(AsRef::as_ref)),
             }
         }
         for (at, category) in selection.category.iter().enumerate() {
-            if !self.mark(&mut bits, |rule| rule.category == *category) {
+            let any = self.mark(&mut bits, |rule| rule.category == *category);
+            if !any && !elsewhere(Named::Category(*category)) {
                 place.key("category").index(at).error(format!("no rule has the category \"{category}\""));
             }
         }
         for (at, tag) in selection.tag.iter().enumerate() {
-            if !self.mark(&mut bits, |rule| rule.tags.iter().any(|own| own.as_ref() == tag)) {
+            let any = self.mark(&mut bits, |rule| rule.tags.iter().any(|own| own.as_ref() == tag));
+            if !any && !elsewhere(Named::Tag(tag)) {
                 let known = self.rules.iter().flat_map(|rule| rule.tags.iter().map(AsRef::as_ref));
                 place.key("tag").index(at).unknown_name("tag", tag, known);
             }

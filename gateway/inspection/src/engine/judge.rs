@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::subjects::{Candidate, visit};
 use super::{Stage, Tally};
-use crate::exclusion::RouteExclusions;
+use crate::exclusion::{Judging, RouteExclusions};
 use crate::findings::Findings;
 use crate::operator::Operator;
 use crate::profile::Profile;
@@ -126,7 +126,7 @@ impl<'p, 'm, 'a, 's> Judge<'p, 'm, 'a, 's> {
             };
             (0..).zip(exemptions).filter(|(_, e)| covers(e)).map(|(at, _)| at).collect()
         });
-        covering.iter().any(|at| exemptions.get(usize::from(*at)).is_some_and(|e| e.holds(active.index)))
+        covering.iter().any(|at| exemptions.get(usize::from(*at)).is_some_and(|e| e.holds(Judging::Own(active.index))))
     }
 
     /// Whether all further conditions of a rule hold, `bytes` being what the first one matched.
@@ -215,7 +215,7 @@ impl scan::Sink for Pass<'_, '_, '_, '_, '_> {
         let matched = first.operator.is_match(text.bytes) != first.negated;
         if matched
             && judge.further(entry, active, text.bytes)
-            && !judge.exclusions.suppress(active.index, candidate.domain, &candidate.subject)
+            && !judge.exclusions.suppress(Judging::Own(active.index), candidate.domain, &candidate.subject)
         {
             judge.matched(entry, active, candidate, text);
         }

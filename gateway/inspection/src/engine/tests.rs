@@ -47,10 +47,9 @@ fn try_compile(text: &str) -> Result<Setup, Vec<String>> {
         };
         let profiles = file.profile.into_iter().map(profile).collect();
         let catalogue = Catalogue::compile(&rules);
-        Setup {
-            profiles: compile_profiles(&profiles, &catalogue, &mut |_, _| None),
-            exclusions: Exclusions::compile(&exclusions, &catalogue, &["create task", "other"]),
-        }
+        let profiles = compile_profiles(&profiles, &catalogue, &mut |_, _| None);
+        let exclusions = Exclusions::compile(&exclusions, &catalogue, &profiles, &["create task", "other"]);
+        Setup { profiles, exclusions }
     });
     let line = |d: &rampart_settings::Diagnostic| {
         format!("{}: {}{}", d.line, d.message, d.help.as_ref().map(|h| format!(" ({h})")).unwrap_or_default())

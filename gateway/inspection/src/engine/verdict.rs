@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::judge::Judge;
 use super::subjects::Candidate;
+use crate::exclusion::Judging;
 use crate::findings::{Findings, Match, Oddity, Outcome};
 use crate::raw::Mode;
 use crate::ruleset::Active;
@@ -33,7 +34,7 @@ impl Judge<'_, '_, '_, '_> {
 
     /// Notes that a rule about the number of values matched.
     pub(super) fn counted(&mut self, number: u16, active: &Active, first: Option<Candidate<'_, '_>>) {
-        let suppressed = first.is_some_and(|c| self.exclusions.suppress(active.index, c.domain, &c.subject));
+        let suppressed = first.is_some_and(|c| self.exclusions.suppress(Judging::Own(active.index), c.domain, &c.subject));
         if suppressed || !self.score(number, active) {
             return;
         }

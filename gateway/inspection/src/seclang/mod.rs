@@ -14,6 +14,7 @@ mod values;
 mod variable;
 
 pub use self::join::LoadSecLang;
+pub(crate) use self::program::About;
 pub(crate) use self::run::Buffers;
 pub use self::run::{Action, Beginning, Interruption, MatchedRule, SecLang, Transaction};
 pub use self::syntax::check_syntax;

@@ -78,7 +78,7 @@ pub(crate) fn compile(texts: &[(String, String)], routes: &[&str]) -> Shipped {
     }
     let catalogue = Catalogue::compile(&rules);
     let compiled = compile_profiles(&profiles, &catalogue, &mut |_, _| None);
-    let exclusions = Exclusions::compile(&exclusions, &catalogue, routes);
+    let exclusions = Exclusions::compile(&exclusions, &catalogue, &compiled, routes);
     let cases = run_cases(&catalogue, &cases);
     let findings = report.into_sorted().iter().map(ToString::to_string).collect();
     Shipped { catalogue, profiles: compiled, exclusions, cases, findings }

@@ -71,7 +71,7 @@ pub(crate) fn compile(files: &[Source], upstreams: &[Upstream], report: &Report)
     }
     let raw_routes = refuse_twins(raw_routes);
     let names: Vec<&str> = raw_routes.iter().map(|placed| placed.raw.name.as_str()).collect();
-    let exclusions = Exclusions::compile(&raw_exclusions, &catalogue, &names);
+    let exclusions = Exclusions::compile(&raw_exclusions, &catalogue, &profiles, &names);
 
     let known = Known { profiles: &profiles, exclusions: &exclusions, upstreams };
     let (routes, matchers) = compile_routes(&raw_routes, &known);

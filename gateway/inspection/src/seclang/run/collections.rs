@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_flood_of_records_forgets_the_oldest_half() {
         let collections = Collections::default();
-        for record in 0..MAX_RECORDS as u64 + 1 {
+        for record in 0..=MAX_RECORDS as u64 {
             let key = (Variable::Ip, record.to_be_bytes().into());
             collections.set(&key, b"x", Some(b"1"), at(0) + Duration::from_millis(record), TIMEOUT);
         }

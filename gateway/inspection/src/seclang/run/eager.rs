@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use smallvec::SmallVec;
 
 use super::arena::Span;
+use super::exempt::Exempted;
 use super::loaded::Loaded;
 use super::state::{Seen, State};
 use crate::scan::{self, Sink, Text};
@@ -12,7 +13,14 @@ use crate::seclang::program::{Operand, Test};
 use crate::seclang::values::{ValueRef, Values};
 
 /// Scans the values from position `from` on.
-pub(super) fn scan(rules: &Loaded, values: &Values<'_>, from: usize, state: &mut State, scratch: &mut scan::Scratch) {
+pub(super) fn scan(
+    rules: &Loaded,
+    values: &Values<'_>,
+    from: usize,
+    exempted: &Exempted<'_, '_, '_>,
+    state: &mut State,
+    scratch: &mut scan::Scratch,
+) {
     let layout = &rules.program.layout;
     for index in from..values.len() {
         let Some(value) = values.get(index) else { return };
@@ -20,8 +28,8 @@ pub(super) fn scan(rules: &Loaded, values: &Values<'_>, from: usize, state: &mut
         if !layout.looks_at(domain) {
             continue;
         }
-        let at = u32::try_from(index).unwrap_or(u32::MAX);
-        let mut recorder = Recorder { rules, state, value, at, name: None, texts: SmallVec::new() };
+        let mut recorder =
+            Recorder { rules, values, exempted, state, value, index, name: None, texts: SmallVec::new() };
         let wanted = scan::Value { domain, name: value.name, bytes: value.bytes };
         if layout.value(&wanted, scratch, &mut recorder).is_break() {
             return;
@@ -32,9 +40,11 @@ pub(super) fn scan(rules: &Loaded, values: &Values<'_>, from: usize, state: &mut
 /// Runs the operators of candidates, and records those that hold.
 struct Recorder<'r, 'v> {
     rules: &'r Loaded,
+    values: &'v Values<'v>,
+    exempted: &'r Exempted<'r, 'r, 'r>,
     state: &'r mut State,
     value: ValueRef<'v>,
-    at: u32,
+    index: usize,
     /// The name of the value, once it was kept.
     name: Option<Span>,
     /// Texts of the value that were kept, by address and length: what several rules match is kept once.
@@ -43,7 +53,8 @@ struct Recorder<'r, 'v> {
 
 impl Sink for Recorder<'_, '_> {
     fn candidate(&mut self, entry: u16, text: &Text<'_>) -> ControlFlow<()> {
-        let link = self.rules.first_link(entry).map(|link| &link.test);
+        let Some(rule) = self.rules.rule(entry) else { return ControlFlow::Continue(()) };
+        let link = rule.links.first().map(|link| &link.test);
         let Some(Test::Operator { targets, operator: Operand::Fixed(operator), negated, .. }) = link else {
             return ControlFlow::Continue(());
         };
@@ -52,7 +63,9 @@ impl Sink for Recorder<'_, '_> {
             return ControlFlow::Continue(());
         }
         self.spend(text.bytes.len())?;
-        if operator.is_match(text.bytes) != *negated {
+        if operator.is_match(text.bytes) != *negated
+            && !self.exempted.covers(&rule.about, self.values, self.index, &self.value)
+        {
             let order = targets.written.iter().position(|variable| variable.sources() & source != 0).unwrap_or(0);
             let Some(variable) = targets.written.get(order) else { return ControlFlow::Continue(()) };
             let (Some(name), Some(kept)) = (self.keep_name(), self.keep_text(text.bytes)) else {
@@ -62,7 +75,7 @@ impl Sink for Recorder<'_, '_> {
             let seen = Seen {
                 variable: *variable,
                 source: Some(self.value.source),
-                value: self.at,
+                value: u32::try_from(self.index).unwrap_or(u32::MAX),
                 name,
                 text: kept,
                 made: text.made_by(),

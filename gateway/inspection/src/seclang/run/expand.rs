@@ -54,9 +54,9 @@ impl Run<'_, '_> {
                 let is = |seen: &&Seen| name.is_none_or(|name| self.is_named(seen, name));
                 if let Some(seen) = self.state.matched.iter().find(is) {
                     if names {
-                        self.write_name(seen, out)
+                        self.write_name(seen, out);
                     } else {
-                        out.extend_from_slice(self.state.arena.get(seen.text))
+                        out.extend_from_slice(self.state.arena.get(seen.text));
                     }
                 }
             }

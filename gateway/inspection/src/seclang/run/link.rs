@@ -5,6 +5,7 @@ use super::arena::Span;
 use super::gather::Gathered;
 use super::state::{Made, Record, Seen};
 use crate::seclang::program::{Link, Operand, Targets, Test};
+use crate::seclang::values::ValueRef;
 use crate::seclang::variable::{Source, Variable};
 
 /// What one test costs beside the bytes that it reads, in bytes read.
@@ -72,11 +73,18 @@ impl<'r> Run<'r, '_> {
             if first && self.is_removed_target(rule, variable, Some(value.source), value.name) {
                 continue;
             }
+            if first && self.is_exempt(index, &value) {
+                continue;
+            }
             let at = u32::try_from(index).unwrap_or(u32::MAX);
             let subject = Subject { variable, source: Some(value.source), value: at, name: value.name };
             any |= self.transform(link, subject, value.bytes);
         }
         any
+    }
+
+    fn is_exempt(&self, index: usize, value: &ValueRef<'_>) -> bool {
+        self.current.is_some_and(|rule| self.exempted.covers(&rule.about, self.values, index, value))
     }
 
     fn test_derived(&mut self, rule: u16, link: &'r Link, targets: &'r Targets, first: bool) -> bool {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::collections::Collections;
-use crate::seclang::program::{Link, Program, Rule, Slot};
+use crate::seclang::program::{Program, Rule, Slot};
 
 /// Rules that were loaded. Shared by all that run them.
 #[derive(Debug)]
@@ -28,11 +28,6 @@ impl Loaded {
     /// The rule at a position.
     pub(super) fn rule(&self, at: u16) -> Option<&Rule> {
         self.program.rules.get(usize::from(at))
-    }
-
-    /// The first test of a rule.
-    pub(super) fn first_link(&self, at: u16) -> Option<&Link> {
-        self.rule(at)?.links.first()
     }
 
     /// How long a collection lives that nothing touches.

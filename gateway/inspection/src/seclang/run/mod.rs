@@ -25,6 +25,7 @@ mod clock;
 mod collections;
 mod eager;
 mod effect;
+mod exempt;
 mod expand;
 mod gather;
 mod link;
@@ -42,6 +43,7 @@ mod tests;
 
 use std::time::SystemTime;
 
+use self::exempt::Exempted;
 use self::gather::Gathered;
 use self::loaded::Loaded;
 use self::state::State;
@@ -69,6 +71,7 @@ pub(crate) struct Buffers {
     name: Vec<u8>,
     value: Vec<u8>,
     /// States of transactions that are over.
+    #[expect(clippy::vec_box, reason = "a transaction owns its state in a box, and gives the box back")]
     idle: Vec<Box<State>>,
 }
 
@@ -77,6 +80,7 @@ struct Run<'r, 'a> {
     rules: &'r Loaded,
     state: &'r mut State,
     values: &'r Values<'a>,
+    exempted: &'r Exempted<'r, 'r, 'a>,
     buffers: &'r mut Buffers,
     unique_id: &'r str,
     now: SystemTime,

@@ -1,5 +1,6 @@
 //! A request and its response on their way through the phases.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -8,12 +9,15 @@ use rampart_message::{Limits, Message, ResponseHead};
 use rampart_settings::Report;
 
 use super::eager;
+use super::exempt::Exempted;
 use super::loaded::Loaded;
 use super::report::{Interruption, MatchedRule};
 use super::state::State;
 use super::{Buffers, Run, number};
 use crate::engine::Scratch;
-use crate::seclang::ast::EngineMode;
+use crate::exclusion::Exempt;
+use crate::rule::Named;
+use crate::seclang::ast::{Action, Directive, DirectiveKind, EngineMode};
 use crate::seclang::compile::{self, Options};
 use crate::seclang::files::Files;
 #[cfg(test)]
@@ -29,6 +33,35 @@ const MAX_IDLE: usize = 64;
 pub struct SecLang {
     rules: Arc<Loaded>,
     files: Arc<[PathBuf]>,
+    names: Arc<Names>,
+}
+
+/// What the rules are called that were read, whether or not they are left to run.
+#[derive(Debug, Default)]
+struct Names {
+    ids: BTreeSet<String>,
+    tags: BTreeSet<Box<[u8]>>,
+}
+
+impl Names {
+    fn of(directives: &[Directive]) -> Self {
+        let mut names = Self::default();
+        for directive in directives {
+            let (DirectiveKind::Rule { actions, .. } | DirectiveKind::Action(actions)) = &directive.kind else {
+                continue;
+            };
+            for action in actions {
+                match action {
+                    Action::Id(id) => {
+                        names.ids.insert(id.to_string());
+                    }
+                    Action::Tag(tag) => names.tags.extend(tag.literal().map(Into::into)),
+                    _ => {}
+                }
+            }
+        }
+        names
+    }
 }
 
 /// What a transaction must be told before its first phase.
@@ -49,12 +82,14 @@ pub struct Beginning<'b> {
 impl SecLang {
     /// Loads the rule files that `patterns` name, in this order. `None`, and errors in `report`, when any is wrong.
     pub fn load<P: AsRef<Path>>(patterns: &[P], files: &dyn Files, report: &Report) -> Option<Self> {
+        let before = report.errors();
         let parsed = syntax::parse(patterns, files, report);
+        let names = Arc::new(Names::of(&parsed.directives));
         let program = compile::compile(parsed.directives, Options::default(), report)?;
-        if !report.is_ok() {
+        if report.errors() > before {
             return None;
         }
-        Some(Self { rules: Arc::new(Loaded::new(program)), files: parsed.files.into() })
+        Some(Self { rules: Arc::new(Loaded::new(program)), files: parsed.files.into(), names })
     }
 
     /// The rule files and data files that were read.
@@ -66,6 +101,15 @@ impl SecLang {
     pub fn notes(&self) -> impl Iterator<Item = (String, &str)> {
         let place = |location: &crate::seclang::ast::Location| format!("{}:{}", location.file.display(), location.line);
         self.rules.program.notes.iter().map(move |note| (place(&note.location), note.text.as_str()))
+    }
+
+    /// Whether a rule of this id or tag was read, or one of this category is left to run.
+    pub(crate) fn knows(&self, named: Named<'_>) -> bool {
+        match named {
+            Named::Id(id) => self.names.ids.contains(id),
+            Named::Tag(tag) => self.names.tags.contains(tag.as_bytes()),
+            Named::Category(category) => self.rules.program.rules.iter().any(|rule| rule.about.category == category),
+        }
     }
 
     /// How many rules are left to run.
@@ -109,7 +153,8 @@ impl SecLang {
         let mut program = compile::compile(parsed.directives, Options { fold: false }, report)?;
         program.lazy = RuleBits::new(program.rules.len(), 0..program.rules.len());
         program.kept = !0;
-        report.is_ok().then(|| Self { rules: Arc::new(Loaded::new(program)), files: parsed.files.into() })
+        let (rules, files) = (Arc::new(Loaded::new(program)), parsed.files.into());
+        report.is_ok().then(|| Self { rules, files, names: Arc::default() })
     }
 }
 
@@ -130,23 +175,40 @@ pub struct Transaction {
 
 impl Transaction {
     /// Phase 1, on a head whose body was not read.
-    pub fn request_head(&mut self, message: &Message<'_>, now: SystemTime, scratch: &mut Scratch) {
+    pub fn request_head(&mut self, exempt: Exempt<'_>, message: &Message<'_>, now: SystemTime, scratch: &mut Scratch) {
+        let exempted = Exempted::new(exempt, Some(message));
         let values = self.read_head(message, &mut scratch.seclang);
-        self.first_phase(&values, now, &mut scratch.seclang);
+        self.first_phase(&values, &exempted, now, &mut scratch.seclang);
         scratch.seclang.values = values.into_buffers();
     }
 
     /// Phase 2, on the message whose head phase 1 saw, with its body.
-    pub fn request_body(&mut self, message: &Message<'_>, limits: &Limits, now: SystemTime, scratch: &mut Scratch) {
+    pub fn request_body(
+        &mut self,
+        exempt: Exempt<'_>,
+        message: &Message<'_>,
+        limits: &Limits,
+        now: SystemTime,
+        scratch: &mut Scratch,
+    ) {
+        let exempted = Exempted::new(exempt, Some(message));
         let values = self.read_head(message, &mut scratch.seclang);
-        self.second_phase(values, message, limits, now, &mut scratch.seclang);
+        self.second_phase(values, (message, limits), &exempted, now, &mut scratch.seclang);
     }
 
     /// Phases 1 and 2 on a whole message.
-    pub fn request(&mut self, message: &Message<'_>, limits: &Limits, now: SystemTime, scratch: &mut Scratch) {
+    pub fn request(
+        &mut self,
+        exempt: Exempt<'_>,
+        message: &Message<'_>,
+        limits: &Limits,
+        now: SystemTime,
+        scratch: &mut Scratch,
+    ) {
+        let exempted = Exempted::new(exempt, Some(message));
         let values = self.read_head(message, &mut scratch.seclang);
-        self.first_phase(&values, now, &mut scratch.seclang);
-        self.second_phase(values, message, limits, now, &mut scratch.seclang);
+        self.first_phase(&values, &exempted, now, &mut scratch.seclang);
+        self.second_phase(values, (message, limits), &exempted, now, &mut scratch.seclang);
     }
 
     /// Phase 3.
@@ -157,9 +219,15 @@ impl Transaction {
         read_response_head(head, &mut values);
         let essence = head.headers.get("content-type").and_then(|value| value.split(|byte| *byte == b';').next());
         self.response_type = essence.unwrap_or_default().trim_ascii().to_ascii_lowercase().into();
-        self.run(3, &values, from, now, &mut scratch.seclang);
+        self.run(3, &values, from, &Exempted::new(Exempt::default(), None), now, &mut scratch.seclang);
         self.kept = values.keep(self.rules.program.kept);
         scratch.seclang.values = values.into_buffers();
+    }
+
+    /// Whether phase 4 may come to ask for the response's body, whatever its head will say.
+    pub fn may_want_response_body(&self) -> bool {
+        let wanted = self.state.response_body.unwrap_or(self.rules.program.settings.response_body);
+        wanted && self.state.engine != EngineMode::Off && self.state.interruption.is_none()
     }
 
     /// How many bytes of the response's body phase 4 asks for; `None` when it asks for none, because no rule looks at
@@ -188,7 +256,7 @@ impl Transaction {
         if self.response_body_limit().is_some() {
             read_response_body(body, cut, &self.rules.program.settings, &mut values);
         }
-        self.run(4, &values, from, now, &mut scratch.seclang);
+        self.run(4, &values, from, &Exempted::new(Exempt::default(), None), now, &mut scratch.seclang);
         self.kept = values.keep(self.rules.program.kept);
         scratch.seclang.values = values.into_buffers();
     }
@@ -198,7 +266,7 @@ impl Transaction {
         let kept = std::mem::take(&mut self.kept);
         let values = Values::resume(&kept, std::mem::take(&mut scratch.seclang.values));
         let from = values.len();
-        self.run(5, &values, from, now, &mut scratch.seclang);
+        self.run(5, &values, from, &Exempted::new(Exempt::default(), None), now, &mut scratch.seclang);
         scratch.seclang.values = values.into_buffers();
     }
 
@@ -262,16 +330,22 @@ impl Transaction {
         values
     }
 
-    fn first_phase(&mut self, values: &Values<'_>, now: SystemTime, buffers: &mut Buffers) {
-        self.run(1, values, 0, now, buffers);
+    fn first_phase<'a>(
+        &mut self,
+        values: &Values<'a>,
+        exempted: &Exempted<'_, '_, 'a>,
+        now: SystemTime,
+        buffers: &mut Buffers,
+    ) {
+        self.run(1, values, 0, exempted, now, buffers);
         self.head_values = values.len();
     }
 
     fn second_phase<'a>(
         &mut self,
         mut values: Values<'a>,
-        message: &Message<'a>,
-        limits: &Limits,
+        (message, limits): (&Message<'a>, &Limits),
+        exempted: &Exempted<'_, '_, 'a>,
         now: SystemTime,
         buffers: &mut Buffers,
     ) {
@@ -279,25 +353,33 @@ impl Transaction {
         if self.state.interruption.is_none() && self.state.request_body.unwrap_or(settings.request_body) {
             read_body(message, self.state.processor, settings, limits, &mut values);
         }
-        self.run(2, &values, self.head_values, now, buffers);
+        self.run(2, &values, self.head_values, exempted, now, buffers);
         self.kept = values.keep(self.rules.program.kept);
         buffers.values = values.into_buffers();
     }
 
     /// Scans the values from `from` on, and runs a phase on all that are known.
-    fn run(&mut self, phase: u8, values: &Values<'_>, from: usize, now: SystemTime, buffers: &mut Buffers) {
+    fn run<'a>(
+        &mut self,
+        phase: u8,
+        values: &Values<'a>,
+        from: usize,
+        exempted: &Exempted<'_, '_, 'a>,
+        now: SystemTime,
+        buffers: &mut Buffers,
+    ) {
         let over = self.state.interruption.is_some() && phase != 5;
         if self.state.engine == EngineMode::Off || over || self.state.exhausted {
             #[cfg(test)]
             self.state.trace.push(" Rule engine disabled, returning...".to_owned());
             return;
         }
-        eager::scan(&self.rules, values, from, &mut self.state, &mut buffers.scan);
+        eager::scan(&self.rules, values, from, exempted, &mut self.state, &mut buffers.scan);
         if self.state.exhausted {
             return;
         }
         let rules = &*self.rules;
         let unique_id = &*self.unique_id;
-        Run { rules, state: &mut self.state, values, buffers, unique_id, now, current: None }.phase(phase);
+        Run { rules, state: &mut self.state, values, exempted, buffers, unique_id, now, current: None }.phase(phase);
     }
 }

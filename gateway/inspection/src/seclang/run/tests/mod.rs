@@ -12,6 +12,7 @@ use rampart_settings::Report;
 use super::transaction::Beginning;
 use super::{Interruption, SecLang, Transaction};
 use crate::engine::Scratch;
+use crate::exclusion::Exempt;
 use crate::seclang::files::MemoryFiles;
 use crate::seclang::values::Connection;
 
@@ -104,7 +105,7 @@ impl Exchange {
             work: self.work,
         };
         let mut transaction = rules.begin(&beginning, scratch);
-        transaction.request(&message, &limits, self.now, scratch);
+        transaction.request(Exempt::default(), &message, &limits, self.now, scratch);
         let fields = borrowed(&self.response_headers);
         let head = ResponseHead { status: self.status, version: self.version, headers: Headers::new(&fields) };
         transaction.response_head(&head, self.now, scratch);
@@ -132,7 +133,7 @@ pub(super) fn try_load(name: &str, text: &str, plain: bool) -> Result<SecLang, V
     let report = Report::new();
     let load = if plain { SecLang::load_plain } else { SecLang::load };
     let loaded = load(&[name], &files, &report);
-    let messages = report.into_sorted().iter().map(|found| found.to_string()).collect::<Vec<_>>();
+    let messages = report.into_sorted().iter().map(ToString::to_string).collect::<Vec<_>>();
     loaded.ok_or(messages)
 }
 

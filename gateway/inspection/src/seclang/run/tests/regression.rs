@@ -74,15 +74,15 @@ fn published_transactions() {
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     files.sort();
-    let (mut passed, mut failed, mut skipped) = (0, Vec::new(), BTreeMap::new());
+    let (mut good, mut failed, mut skipped) = (0, Vec::new(), BTreeMap::new());
     for path in files {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let text = std::fs::read(&path).unwrap();
-        let parsed: Value = serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-        for case in parsed.as_array().unwrap() {
+        let list: Value = serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for case in list.as_array().unwrap() {
             let title = case["title"].as_str().unwrap_or_default();
             match judge(&name, case) {
-                Verdict::Passed => passed += 1,
+                Verdict::Passed => good += 1,
                 Verdict::Skipped(why) => *skipped.entry(why).or_insert(0_u32) += 1,
                 Verdict::Failed(why) => failed.push(format!("{name} | {title} | {why}")),
             }
@@ -96,9 +96,9 @@ fn published_transactions() {
         known.map(|(_, _, reason)| println!("excepted: {failure}: {reason}")).is_some()
     };
     let unexpected: Vec<&String> = failed.iter().filter(|failure| !excepted(failure)).collect();
-    println!("{passed} passed, {} failed, {} skipped", failed.len(), skipped.values().sum::<u32>());
+    println!("{good} passed, {} failed, {} skipped", failed.len(), skipped.values().sum::<u32>());
     assert!(unexpected.is_empty(), "{} unexpected failures: {unexpected:#?}", unexpected.len());
-    assert!(passed * 100 >= (passed + failed.len()) * 90, "fewer than 90 % pass");
+    assert!(good * 100 >= (good + failed.len()) * 90, "fewer than 90 % pass");
 }
 
 fn judge(file: &str, case: &Value) -> Verdict {
@@ -133,7 +133,7 @@ fn judge(file: &str, case: &Value) -> Verdict {
         }
         let wanted = in_our_words(wanted);
         let pattern = RegexBuilder::new(&wanted).dot_matches_new_line(true).build();
-        let found = pattern.map_or(false, |pattern| pattern.is_match(&text)) || text.contains(&wanted);
+        let found = pattern.is_ok_and(|pattern| pattern.is_match(&text)) || text.contains(&wanted);
         if !found {
             return Verdict::Failed(format!("no {key} {wanted:?} in\n{text}"));
         }
