@@ -18,7 +18,10 @@ skip() {
 install_rules() {
     mkdir -p "$scratch/rules" "$scratch/crs"
     cp -r "$crs/crs-setup.conf.example" "$crs/rules" "$scratch/crs/"
-    "$here/oracle.py" conf "$crs" --part processors >"$scratch/crs/processors.conf"
+    # libmodsecurity has no limit of arguments unless one is set.
+    printf 'SecRuleEngine On\nSecRequestBodyAccess On\nSecRequestBodyLimit 134217728\nSecRequestBodyNoFilesLimit 134217728\nSecArgumentsLimit 1000000\n' \
+        >"$scratch/crs/before.conf"
+    "$here/oracle.py" conf "$crs" --part processors >>"$scratch/crs/before.conf"
     local level
     for level in 1 4; do
         "$here/oracle.py" conf "$crs" --paranoia "$level" >"$scratch/modsec$level.conf"
@@ -46,7 +49,7 @@ allow = ["encoded_slash", "backslash", "nul", "double_encoding", "parameter", "e
 
 [profile.crs]
 mode = "block"
-seclang = ["crs/processors.conf", "crs/crs-setup.conf.example", "crs/paranoia$level.conf", "crs/rules/*.conf"]
+seclang = ["crs/before.conf", "crs/crs-setup.conf.example", "crs/paranoia$level.conf", "crs/rules/*.conf"]
 work = "64GiB"
 
 [profile.crs.limits]

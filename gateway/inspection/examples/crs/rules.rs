@@ -40,7 +40,7 @@ impl WithOurs {
         let level = self.paranoia;
         Some(match path.to_str()? {
             BEFORE => "SecRuleEngine On\nSecRequestBodyAccess On\nSecRequestBodyLimit 134217728\n\
-                SecRequestBodyNoFilesLimit 134217728\nSecResponseBodyAccess Off\n\
+                SecRequestBodyNoFilesLimit 134217728\nSecArgumentsLimit 1000000\nSecResponseBodyAccess Off\n\
                 SecRule REQUEST_HEADERS:Content-Type \"^(?:application(?:/soap\\+|/)|text/)xml\" \
                 \"id:200000,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=XML\"\n\
                 SecRule REQUEST_HEADERS:Content-Type \"^application/json\" \
