@@ -165,6 +165,10 @@ pub(crate) struct Link {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every test is an operator, and a box would be one step more to each"
+)]
 pub(crate) enum Test {
     /// `SecAction`, and tests that were found to hold once whatever the request: passes once, with no value.
     Always,
@@ -208,7 +212,8 @@ pub(crate) struct Targets {
 impl Targets {
     /// Whether a value is meant: one of this source (as a bit) and name.
     pub(crate) fn selects(&self, source: Sources, name: &[u8]) -> bool {
-        let some = |list: &[(Sources, Choice)]| list.iter().any(|(of, choice)| of & source != 0 && choice.selects(name));
+        let some =
+            |list: &[(Sources, Choice)]| list.iter().any(|(of, choice)| of & source != 0 && choice.selects(name));
         (self.all & source != 0 || some(&self.some)) && !some(&self.without)
     }
 

@@ -101,7 +101,7 @@ pub(super) fn gather(directives: Vec<Directive>, problems: &mut Vec<Problem>) ->
                 add(&mut gathered, &mut open, DraftLink { location, test: None, actions }, problems);
             }
             DirectiveKind::Marker(name) => {
-                unfinished(open.take(), problems);
+                unfinished(open.take().as_ref(), problems);
                 gathered.markers.push((name, gathered.rules.len()));
             }
             DirectiveKind::DefaultAction(actions) => gathered.defaults.push((location, actions)),
@@ -130,7 +130,7 @@ pub(super) fn gather(directives: Vec<Directive>, problems: &mut Vec<Problem>) ->
             DirectiveKind::Setting(setting) => gathered.settings.push((location, setting)),
         }
     }
-    unfinished(open.take(), problems);
+    unfinished(open.as_ref(), problems);
     gathered
 }
 
@@ -175,8 +175,8 @@ fn check_chained(draft: &Draft, link: &DraftLink, problems: &mut Vec<Problem>) {
     }
 }
 
-fn unfinished(open: Option<Draft>, problems: &mut Vec<Problem>) {
-    if let Some(link) = open.as_ref().and_then(|draft| draft.links.last()) {
+fn unfinished(open: Option<&Draft>, problems: &mut Vec<Problem>) {
+    if let Some(link) = open.and_then(|draft| draft.links.last()) {
         problems.push(
             Problem::new(&link.location, "the rule says chain, but no rule follows")
                 .help("let a SecRule follow at once, or take chain out"),

@@ -13,6 +13,7 @@ use super::resolve::{Meant, meant, removed_by};
 use super::settled::{After, Settled, SettledLink, SettledTest};
 use super::targets::{Selectors, looks};
 use super::which::Subjects;
+use crate::literals::Clauses;
 use crate::operator::Dynamic;
 use crate::scan::{Entry, Layout};
 
@@ -41,14 +42,14 @@ pub(super) fn emit(
         let first = rules.len();
         for rule in kept {
             let skip_to = rule.skip.map(|place| first + kept.partition_point(|other| other.place < place));
-            let emitted = emitter.rule(rule, skip_to);
-            let entry = emitter.entry(&rule.rule, &emitted);
+            let made = emitter.rule(rule, skip_to);
+            let entry = emitter.entry(&rule.rule, &made);
             if entry.is_none() {
                 lazy.push(rules.len());
             }
-            again |= asked_again(&rule.rule, &emitted, entry.is_none());
+            again |= asked_again(&rule.rule, &made, entry.is_none());
             entries.push(entry.unwrap_or_default());
-            rules.push(emitted);
+            rules.push(made);
         }
         *range = number(first)..number(rules.len());
     }
@@ -130,8 +131,8 @@ impl Emitter<'_> {
 
     /// A test; `None` when something is wrong with it.
     fn test(&mut self, rule: &Settled, link: &SettledLink, test: &SettledTest) -> Option<Test> {
-        let text = &test.operator;
-        let operator = match self.operators.get(text) {
+        let written = &test.operator;
+        let operator = match self.operators.get(written) {
             Some(Ok((operator, _))) => {
                 if operator.is_backtracking() {
                     self.notes.push(Note {
@@ -142,8 +143,8 @@ impl Emitter<'_> {
                 Ok(Operand::Fixed(operator.clone()))
             }
             Some(Err(error)) => Err(error.to_string()),
-            None => Dynamic::seclang(&text.name)
-                .map(|operator| Operand::Expanded(operator, text.argument.clone()))
+            None => Dynamic::seclang(&written.name)
+                .map(|operator| Operand::Expanded(operator, written.argument.clone()))
                 .map_err(|error| error.to_string()),
         };
         let targets = self.selectors.compile(&test.targets, self.names);
@@ -153,7 +154,7 @@ impl Emitter<'_> {
                 chain: test.chain.as_slice().into(),
                 multi_match: test.multi_match,
                 operator,
-                negated: text.negated,
+                negated: written.negated,
             }),
             (operator, targets) => {
                 let messages = operator.err().into_iter().chain(targets.err());
@@ -256,7 +257,7 @@ impl Emitter<'_> {
         }
         let requires = match self.operators.get(&test.operator) {
             Some(Ok((_, clauses))) if !negated => clauses.clone(),
-            _ => Default::default(),
+            _ => Clauses::default(),
         };
         Some(Entry { looks: looks(targets, rule.phase), chain: chain.clone(), multi_match: *multi_match, requires })
     }

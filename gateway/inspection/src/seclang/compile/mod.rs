@@ -63,7 +63,9 @@ pub(crate) fn compile(directives: Vec<Directive>, options: Options, report: &Rep
     if problems.is_empty() {
         return program;
     }
-    problems.into_iter().for_each(|problem| report.push(problem.into_diagnostic()));
+    for problem in problems {
+        report.push(problem.into_diagnostic());
+    }
     None
 }
 

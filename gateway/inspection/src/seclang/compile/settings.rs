@@ -59,10 +59,10 @@ pub(super) fn settle(directives: Vec<(Location, Setting)>, notes: &mut Vec<Note>
             Setting::ArgumentSeparator(byte) => settings.argument_separator = byte,
             Setting::WebAppId(id) => settings.web_app_id = id,
             // A name that the rule set gives itself: there is nowhere to show it, and nothing depends on it.
-            Setting::ComponentSignature(_) => {}
-            Setting::CookieFormat(0) => {}
+            // Format 0 is the one there is.
+            Setting::ComponentSignature(_) | Setting::CookieFormat(0) => {}
             Setting::CookieFormat(_) => {
-                notes.push(without_effect("SecCookieFormat", "cookies are read as browsers send them"))
+                notes.push(without_effect("SecCookieFormat", "cookies are read as browsers send them"));
             }
             Setting::PcreMatchLimit(_) | Setting::PcreMatchLimitRecursion(_) => {
                 notes.push(without_effect(

@@ -22,7 +22,10 @@ pub(super) enum Decision {
 
 /// Operators that decided tests have needed, by name and argument.
 #[derive(Debug, Default)]
-pub(super) struct Operators(HashMap<(Box<str>, Box<[u8]>), Option<Arc<Operator>>>);
+pub(super) struct Operators(HashMap<Named, Option<Arc<Operator>>>);
+
+/// The name, in lower case, and the argument.
+type Named = (Box<str>, Box<[u8]>);
 
 impl Operators {
     fn get(&mut self, name: &str, argument: &[u8]) -> Option<Arc<Operator>> {
@@ -53,14 +56,14 @@ impl Operators {
 }
 
 fn passes(test: &SettledTest, operator: &Operator, value: &[u8]) -> bool {
-    let mut text = value.to_vec();
+    let mut bytes = value.to_vec();
     let mut next = Vec::new();
     for step in &test.chain {
-        if step.apply(&text, &mut next) {
-            std::mem::swap(&mut text, &mut next);
+        if step.apply(&bytes, &mut next) {
+            std::mem::swap(&mut bytes, &mut next);
         }
     }
-    operator.is_match(&text) != test.operator.negated
+    operator.is_match(&bytes) != test.operator.negated
 }
 
 /// The values of targets, when all of them are known.

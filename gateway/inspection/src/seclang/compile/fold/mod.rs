@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::decide::{Decision, Operators};
-use self::state::{Removals, State, bit, implies, join};
+use self::state::{Removals, State, Value, bit, implies, join};
 use self::text::{View, add};
 use self::writes::{Touched, disturbed, written};
 use super::super::ast::{AllowScope, Change, Ctl, Piece, SetVar, Template};
@@ -85,9 +85,8 @@ pub(super) fn fold(rules: &[Settled], phases: &[Phase; 5], names: &Names, subjec
         // The engine sets these itself.
         start.forget(slot);
     }
-    if let [first, ..] = &mut walk.entries {
-        *first = Some(start);
-    }
+    let [first, ..] = &mut walk.entries;
+    *first = Some(start);
     let mut folded = Folded::default();
     for ((number, phase), kept) in (1..).zip(phases).zip(&mut folded.phases) {
         *kept = walk.phase(number, phase);
@@ -140,7 +139,7 @@ enum Verdict {
 
 impl Walk<'_> {
     /// A phase after the first, and those after it (any of them may not run), may begin with this.
-    fn enter(&mut self, phase: usize, state: State) {
+    fn enter(&mut self, phase: usize, state: &State) {
         for entry in self.entries.iter_mut().skip(phase - 1) {
             join(entry, state.clone());
         }
@@ -158,7 +157,7 @@ impl Walk<'_> {
                 && let Some(state) = way.here.take()
             {
                 let rule = Kept { origin: *origin, place, skip: *skip, rule: rule.clone() };
-                way.here = self.rule(number, end, rule, state, &mut way);
+                way.here = self.rule(number, end, &rule, state, &mut way);
             }
         }
         for (_, state) in std::mem::take(&mut way.ahead) {
@@ -167,13 +166,13 @@ impl Walk<'_> {
         if let Some(state) = way.here.take()
             && number < 5
         {
-            self.enter(number + 1, state);
+            self.enter(number + 1, &state);
         }
         with_gates(way.kept, way.gates)
     }
 
     /// One rule; gives what is known behind it.
-    fn rule(&mut self, phase: usize, end: usize, kept: Kept, state: State, way: &mut Way) -> Option<State> {
+    fn rule(&mut self, phase: usize, end: usize, kept: &Kept, state: State, way: &mut Way) -> Option<State> {
         let removes = self.removes.get(kept.origin).copied().unwrap_or(0);
         if state.only_after.is_some_and(|after| implies(removes, after)) {
             // Whatever opens the way to it takes it out.
@@ -192,7 +191,7 @@ impl Walk<'_> {
             Verdict::Open(known) => {
                 let view = View { state: &disturbed, names: self.names, removes };
                 let rule = without_known_links(fold_rule(&kept.rule, view), &known);
-                let kept = Kept { rule, ..kept };
+                let kept = Kept { rule, ..*kept };
                 self.leave(phase, end, &kept.rule, &disturbed, way);
                 if let Some(skip) = kept.skip {
                     jump(way, skip, disturbed.clone());
@@ -208,7 +207,7 @@ impl Walk<'_> {
         &mut self,
         phase: usize,
         end: usize,
-        kept: Kept,
+        kept: &Kept,
         (before, done, disturbed): (State, State, State),
         way: &mut Way,
     ) -> Option<State> {
@@ -217,7 +216,7 @@ impl Walk<'_> {
         let values = if certain { self.as_initial(&kept.rule, &done) } else { None };
         let after = before.after(done, removes);
         let view = View { state: &disturbed, names: self.names, removes };
-        let kept = Kept { rule: without_test(fold_rule(&kept.rule, view)), ..kept };
+        let kept = Kept { rule: without_test(fold_rule(&kept.rule, view)), ..*kept };
         self.leave(phase, end, &kept.rule, &after, way);
         let skip = kept.skip;
         if let Some(values) = values {
@@ -283,7 +282,7 @@ impl Walk<'_> {
         };
         way.left = true;
         if phase < 5 {
-            self.enter(next, state.clone());
+            self.enter(next, state);
         }
     }
 
@@ -312,7 +311,7 @@ impl Walk<'_> {
 
     /// The values that a rule which always runs gives to variables, when it does nothing else and nothing before it could
     /// tell whether they were there from the beginning.
-    fn as_initial(&self, rule: &Settled, done: &State) -> Option<Vec<(Slot, Option<Arc<[u8]>>)>> {
+    fn as_initial(&self, rule: &Settled, done: &State) -> Option<Vec<(Slot, Value)>> {
         if rule.log || rule.disruption != Disruption::Pass || !rule.after.is_empty() {
             return None;
         }
@@ -349,7 +348,7 @@ fn done(mut state: State, link: &SettledLink, view: View<'_>) -> Option<State> {
 }
 
 /// The value of a variable after `setvar`, where it is known.
-fn changed(set: &SetVar, slot: Slot, view: View<'_>) -> Option<Option<Arc<[u8]>>> {
+fn changed(set: &SetVar, slot: Slot, view: View<'_>) -> Option<Value> {
     let sum = |number: &Template, sign| {
         let before = view.state.value(slot, view.removes)?;
         add(before.as_deref(), &view.text(number)?, sign).map(String::into_bytes)
@@ -448,10 +447,10 @@ fn names_matched(rule: &Settled, texts: bool) -> bool {
             .any(|piece| matches!(piece, Piece::Macro(v, _) if if texts { matched(*v) } else { several(*v) }))
     };
     let in_link = |link: &SettledLink| {
-        let in_test = link.test.as_ref().is_some_and(|test| {
+        let in_condition = link.test.as_ref().is_some_and(|test| {
             test.targets.iter().any(|target| matched(target.variable)) || in_text(&test.operator.argument)
         });
-        in_test || link.sets.iter().any(|set| in_text(&set.name) || change_text(&set.change).is_some_and(in_text))
+        in_condition || link.sets.iter().any(|set| in_text(&set.name) || change_text(&set.change).is_some_and(in_text))
     };
     let in_after = |after: &After| match after {
         After::Open(_, name) => in_text(name),

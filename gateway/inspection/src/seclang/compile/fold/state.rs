@@ -134,18 +134,18 @@ pub(super) fn join(into: &mut Option<State>, state: State) {
 mod tests {
     use super::*;
 
-    fn value(text: &str) -> Value {
-        Some(text.as_bytes().into())
+    fn bytes(text: &str) -> Arc<[u8]> {
+        text.as_bytes().into()
     }
 
     #[test]
     fn what_a_removable_rule_set_is_known_to_rules_removed_with_it() {
         let before = State::new(1);
         let mut done = before.clone();
-        done.set(0, value("5"));
+        done.set(0, Some(bytes("5")));
         let after = before.after(done, bit(0) | bit(1));
-        assert_eq!(after.value(0, bit(0) | bit(1)), Some(&value("5")));
-        assert_eq!(after.value(0, bit(0) | bit(1) | bit(2)), Some(&value("5")));
+        assert_eq!(after.value(0, bit(0) | bit(1)), Some(&Some(bytes("5"))));
+        assert_eq!(after.value(0, bit(0) | bit(1) | bit(2)), Some(&Some(bytes("5"))));
         assert_eq!(after.value(0, bit(0)), None, "removal 1 may have kept the rule from running");
         assert_eq!(after.value(0, 0), None);
     }
@@ -154,7 +154,7 @@ mod tests {
     fn removals_without_a_bit_are_not_relied_on() {
         let before = State::new(1);
         let mut done = before.clone();
-        done.set(0, value("5"));
+        done.set(0, Some(bytes("5")));
         let after = before.after(done, bit(70));
         assert_eq!(after.value(0, bit(70)), None);
     }
@@ -162,16 +162,16 @@ mod tests {
     #[test]
     fn a_way_that_a_removal_opens_leaves_the_other_known() {
         let mut usual = State::new(1);
-        usual.set(0, value("a"));
+        usual.set(0, Some(bytes("a")));
         let mut opened = State::new(1);
         opened.only_after = Some(bit(3));
         for joined in [usual.clone().join(opened.clone()), opened.join(usual.clone())] {
-            assert_eq!(joined.value(0, bit(3)), Some(&value("a")));
+            assert_eq!(joined.value(0, bit(3)), Some(&Some(bytes("a"))));
             assert_eq!(joined.value(0, 0), None);
             assert_eq!(joined.only_after, None);
         }
         let joined = usual.clone().join(State::new(1));
         assert_eq!(joined.value(0, bit(3)), None);
-        assert_eq!(usual.clone().join(usual).value(0, 0), Some(&value("a")));
+        assert_eq!(usual.clone().join(usual).value(0, 0), Some(&Some(bytes("a"))));
     }
 }

@@ -27,16 +27,13 @@ impl View<'_> {
         for piece in &template.0 {
             let text: &[u8] = match piece {
                 Piece::Text(text) => text,
-                Piece::Macro(Variable::Tx, Some(name)) => match self.tx(name) {
-                    Some(value) => value.as_deref().unwrap_or_default(),
-                    None => {
+                Piece::Macro(variable, name) => {
+                    let known = name.as_ref().filter(|_| *variable == Variable::Tx).and_then(|name| self.tx(name));
+                    let Some(value) = known else {
                         pieces.push(piece.clone());
                         continue;
-                    }
-                },
-                Piece::Macro(..) => {
-                    pieces.push(piece.clone());
-                    continue;
+                    };
+                    value.as_deref().unwrap_or_default()
                 }
             };
             if text.is_empty() {

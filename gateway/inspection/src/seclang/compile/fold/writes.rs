@@ -123,7 +123,9 @@ impl Touched {
         }
         for set in &link.sets {
             self.add_macros(&set.name, names);
-            written(set, names).into_iter().for_each(|slot| self.add(slot));
+            for slot in written(set, names) {
+                self.add(slot);
+            }
             if let Change::Set(value) | Change::Add(value) | Change::Subtract(value) = &set.change {
                 self.add_macros(value, names);
             }

@@ -1,5 +1,6 @@
 //! Rules compiled from text, as the parser reads them.
 
+mod agreement;
 mod folding;
 mod rule_set;
 mod rules;
