@@ -7,7 +7,7 @@ use rampart_inspection::{BodyMode, Findings, Mode};
 use rampart_message::{Head, NormalisedPath, PathProblem, Target, TargetForm, path};
 use rampart_policy::{Query, Route, Routed, Snapshot};
 
-use crate::judgement::{Workspace, judge_head};
+use crate::judgement::{Origin, Request, Seen, Workspace, judge};
 use crate::{Code, Refusal, head};
 
 /// What a head says of the body that follows it.
@@ -50,10 +50,8 @@ pub enum BodyPlan {
 pub struct Admission<'s, 'h> {
     /// Its route.
     pub route: &'s Route,
-    /// The request target, split.
-    pub target: Target<'h>,
-    /// The path as it is matched, inspected and forwarded.
-    pub path: NormalisedPath<'h>,
+    /// The request, split and its path normalised: as it is matched, inspected and forwarded.
+    pub request: Request<'h>,
     /// The host that the request is for, with its port if any.
     pub host: &'h [u8],
     /// What happens to the body.
@@ -77,6 +75,7 @@ pub struct Denied<'s> {
 pub fn admit<'s, 'h>(
     snapshot: &'s Snapshot,
     head: &Head<'h>,
+    origin: Origin<'h>,
     declared: Declared,
     workspace: &mut Workspace,
 ) -> Result<Admission<'s, 'h>, Box<Denied<'s>>> {
@@ -86,7 +85,8 @@ pub fn admit<'s, 'h>(
     let route = find(snapshot, head, &target, &path, host)
         .map_err(|refusal| Box::new(Denied { route: None, refusal, findings: Findings::default() }))?;
     if let Err(problem) = route.path_policy.check(path.problems()) {
-        return Err(Box::new(odd_path(route, head, &target, path, problem, workspace)));
+        let request = Request { head: *head, target: Some(target), path: Some(path), origin };
+        return Err(Box::new(odd_path(route, request, problem, workspace)));
     }
     let deny = |refusal| Box::new(Denied { route: Some(route), refusal, findings: Findings::default() });
     let websocket = head::websocket(head, declared).map_err(deny)?;
@@ -94,7 +94,8 @@ pub fn admit<'s, 'h>(
         return Err(deny(Refusal::new(Code::UpgradeRefused, "this route takes no WebSocket", "Send a plain request")));
     }
     let body = plan(route, declared, websocket).map_err(deny)?;
-    Ok(Admission { route, target, path, host, body, websocket })
+    let request = Request { head: *head, target: Some(target), path: Some(path), origin };
+    Ok(Admission { route, request, host, body, websocket })
 }
 
 struct Parsed<'h> {
@@ -146,15 +147,8 @@ fn find<'s>(
 
 /// A path that this route does not take. If a rule sees an attack in it the answer and the event say so; otherwise they
 /// say what is odd. It is refused in every mode: what has two readings cannot be routed.
-fn odd_path<'s>(
-    route: &'s Route,
-    head: &Head<'_>,
-    target: &Target<'_>,
-    path: NormalisedPath<'_>,
-    problem: PathProblem,
-    workspace: &mut Workspace,
-) -> Denied<'s> {
-    let judged = judge_head(route, *head, *target, path, workspace);
+fn odd_path<'s>(route: &'s Route, request: Request<'_>, problem: PathProblem, workspace: &mut Workspace) -> Denied<'s> {
+    let judged = judge(route, request, Seen::Whole(&[]), workspace);
     let refusal = judged
         .refusal
         .filter(|refusal| refusal.code == Code::PayloadBlocked)

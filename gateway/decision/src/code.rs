@@ -41,6 +41,8 @@ macro_rules! codes {
 codes! {
     /// A rule or the anomaly score refused the payload.
     PayloadBlocked = "payload_blocked", 400, Block, "Request blocked";
+    /// A rule refused the response: what it holds must not leave.
+    ResponseBlocked = "response_blocked", 403, Block, "Response blocked";
     /// A content limit of the profile is exceeded: depth, string or array length, counts.
     ContentLimit = "content_limit", 400, Block, "Request blocked";
     /// The message can be read in more than one way, or not at all.

@@ -9,10 +9,13 @@
 //!    with the plan for the body, or the refusal.
 //! 2. [`judge_head`] and [`judge`] inspect: the head before a body that is worth waiting for, and the whole.
 //!
+//! What passes may have an [`Exchange`] to go on with: the judgement of the response, head and body.
+//!
 //! The caller reads the body in between. Nothing here waits, reads a clock or knows a socket.
 
 mod admission;
 mod code;
+mod exchange;
 mod head;
 mod judgement;
 mod refusal;
@@ -22,5 +25,6 @@ mod tests;
 
 pub use admission::{Admission, BodyPlan, Declared, Denied, admit};
 pub use code::Code;
-pub use judgement::{Judgement, Seen, Workspace, judge, judge_alone, judge_head};
+pub use exchange::{Exchange, Want};
+pub use judgement::{Judgement, Origin, Request, Seen, Workspace, judge, judge_head};
 pub use refusal::Refusal;

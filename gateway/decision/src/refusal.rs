@@ -19,6 +19,8 @@ pub struct Refusal {
     pub detail: Cow<'static, str>,
     /// `Allow` of a 405 (RFC 9110 section 15.5.6).
     pub allow: Option<String>,
+    /// `Location`, where a rule sends the client elsewhere.
+    pub location: Option<String>,
     /// `Retry-After` in seconds; never 0.
     pub retry_after_s: Option<u32>,
 }
@@ -34,6 +36,7 @@ impl Refusal {
             error: error.into(),
             detail: detail.into(),
             allow: None,
+            location: None,
             retry_after_s: None,
         }
     }

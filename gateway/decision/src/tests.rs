@@ -4,7 +4,7 @@ use rampart_message::{Head, Headers, Version};
 use rampart_policy::{Embedded, Environment, LoadOptions, Secrets, Snapshot, load_embedded};
 use rampart_record::Verdict;
 
-use crate::{BodyPlan, Code, Declared, Refusal, Seen, Workspace, admit, judge, judge_head};
+use crate::{BodyPlan, Code, Declared, Origin, Refusal, Seen, Workspace, admit, judge};
 
 const CONFIG: &str = r#"
 version = 1
@@ -151,7 +151,10 @@ fn decide(snapshot: &Snapshot, sent: Sent<'_>) -> Outcome {
         .and_then(|value| std::str::from_utf8(value).ok()?.parse().ok())
         .map_or(Declared::Nothing, Declared::Length);
     let workspace = &mut Workspace::default();
-    let admission = match admit(snapshot, &head, declared, workspace) {
+    let local = std::net::SocketAddr::from(([127, 0, 0, 1], 80));
+    let connection = rampart_inspection::Connection { client: local, server: local };
+    let origin = Origin { connection, request_id: "test", now: std::time::SystemTime::UNIX_EPOCH };
+    let admission = match admit(snapshot, &head, origin, declared, workspace) {
         Ok(admission) => admission,
         Err(denied) => {
             let refusal = denied.refusal;
@@ -161,17 +164,12 @@ fn decide(snapshot: &Snapshot, sent: Sent<'_>) -> Outcome {
     };
     let plan = admission.body;
     let judged = match plan {
-        BodyPlan::Stream { .. } => judge_head(admission.route, head, admission.target, admission.path, workspace),
-        BodyPlan::Prefix { .. } => judge(
-            admission.route,
-            head,
-            admission.target,
-            admission.path,
-            Seen::Prefix(sent.body.as_bytes()),
-            workspace,
-        ),
+        BodyPlan::Stream { .. } => judge(admission.route, admission.request, Seen::Whole(&[]), workspace),
+        BodyPlan::Prefix { .. } => {
+            judge(admission.route, admission.request, Seen::Prefix(sent.body.as_bytes()), workspace)
+        }
         BodyPlan::None | BodyPlan::Buffer { .. } => {
-            judge(admission.route, head, admission.target, admission.path, Seen::Whole(sent.body.as_bytes()), workspace)
+            judge(admission.route, admission.request, Seen::Whole(sent.body.as_bytes()), workspace)
         }
     };
     Outcome { plan: Some(plan), verdict: judged.verdict, code: judged.code, refusal: judged.refusal }

@@ -117,6 +117,7 @@ fn everything(set: RuleSet) -> Profile {
         limits: Limits::DEFAULT,
         rules: Arc::new(set),
         seclang: None,
+        unavailable: None,
         threshold: u32::MAX,
         first_match: false,
         paranoia: 4,

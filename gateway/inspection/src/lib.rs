@@ -56,7 +56,10 @@ pub use raw::{
 pub use rule::{Catalogue, Placed, Rule};
 pub use ruleset::RuleSet;
 pub use seclang::check_syntax;
-pub use seclang::{Action, Beginning, Connection, Interruption, LoadSecLang, MatchedRule, SecLang, Transaction};
 pub use seclang::files::{Files, FilesError, MemoryFiles, RootedFiles};
+pub use seclang::{
+    Action, Beginning, Connection, Interruption, MatchedRule, NoSecLang, SecLang, SecLangSource, Transaction,
+    WantedSecLang,
+};
 pub use target::{Target, TargetError};
 pub use transform::Transformation;

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rampart_message::{Limits, ProblemCode};
+use rampart_message::{Limits, ProblemClass, ProblemCode};
 use rampart_settings::{Place, Report, Size};
 
 use crate::exclusion::{Exempt, Exemption, RouteExclusions};
 use crate::raw::{Mode, RawProfile, Reaction};
 use crate::rule::{Catalogue, Placed, RuleBits};
 use crate::ruleset::RuleSet;
-use crate::seclang::{LoadSecLang, SecLang};
+use crate::seclang::{SecLang, SecLangSource, WantedSecLang};
 
 /// Score from which a request is blocked: one critical match.
 const DEFAULT_THRESHOLD: u32 = 5;
@@ -64,6 +64,8 @@ pub struct Profile {
     pub rules: Arc<RuleSet>,
     /// The SecLang rules that run beside them.
     pub seclang: Option<SecLang>,
+    /// Why the profile cannot be used, where that is no error as long as no route does: its SecLang files are not there.
+    pub unavailable: Option<Box<str>>,
     /// Score from which a request is blocked.
     pub threshold: u32,
     /// The first match blocks.
@@ -94,12 +96,12 @@ impl Profile {
 /// The profiles of a rules directory by name.
 pub type Profiles = BTreeMap<Arc<str>, Arc<Profile>>;
 
-/// Compiles profiles, each on what it extends. What is wrong is reported at its place. `seclang` loads the SecLang files
+/// Compiles profiles, each on what it extends. What is wrong is reported at its place. `source` has the SecLang files
 /// that they name.
 pub fn compile_profiles(
     raws: &BTreeMap<String, Placed<'_, RawProfile>>,
     catalogue: &Catalogue,
-    seclang: &mut LoadSecLang<'_>,
+    source: &mut dyn SecLangSource,
 ) -> Profiles {
     // What is inherited was reported where it is written, so it is read again in silence.
     let silent = Report::default();
@@ -109,7 +111,7 @@ pub fn compile_profiles(
         if let Some(last) = lineage.last_mut() {
             last.1 = own.place.clone();
         }
-        Some((Arc::from(name.as_str()), Arc::new(compile(name, &lineage, catalogue, &mut sets, seclang))))
+        Some((Arc::from(name.as_str()), Arc::new(compile(name, &lineage, catalogue, &mut sets, source))))
     });
     compiled.collect()
 }
@@ -154,11 +156,14 @@ fn compile(
     lineage: &Lineage<'_>,
     catalogue: &Catalogue,
     sets: &mut RuleSets,
-    seclang: &mut LoadSecLang<'_>,
+    source: &mut dyn SecLangSource,
 ) -> Profile {
+    let (seclang, unavailable) = seclang(lineage, source);
+    let only_seclang =
+        lineage.iter().any(|(raw, _)| raw.seclang.is_some()) && lineage.iter().all(|(raw, _)| raw.rules.is_none());
+    let base = if only_seclang { Limits::PROCESS } else { Limits::DEFAULT };
     let mode = nearest(lineage, |raw| raw.mode).unwrap_or_default();
     let paranoia = nearest(lineage, |raw| raw.paranoia).unwrap_or(1);
-    let seclang = seclang_rules(lineage, mode, seclang);
     let exemptions = lineage.iter().flat_map(|(raw, place)| {
         let place = place.key("exempt");
         let compile = |(at, raw)| Exemption::compile(raw, catalogue, seclang.as_ref(), &place.index(at));
@@ -168,17 +173,18 @@ fn compile(
         name: name.into(),
         mode,
         body: body(lineage),
-        limits: lineage.iter().fold(Limits::DEFAULT, |limits, (raw, place)| {
+        limits: lineage.iter().fold(base, |limits, (raw, place)| {
             raw.limits.as_ref().map_or(limits, |raw| raw.compile(&limits, &place.key("limits")))
         }),
-        rules: rules(lineage, mode, paranoia, catalogue, sets),
+        rules: if only_seclang { Arc::default() } else { rules(lineage, mode, paranoia, catalogue, sets) },
         seclang: seclang.clone(),
+        unavailable,
         threshold: nearest(lineage, |raw| raw.threshold).unwrap_or(DEFAULT_THRESHOLD),
         first_match: nearest(lineage, |raw| raw.first_match).unwrap_or(false),
         paranoia,
         disclose_location: nearest(lineage, |raw| raw.disclose_location).unwrap_or(true),
         work: nearest(lineage, |raw| raw.work).unwrap_or(DEFAULT_WORK).bytes(),
-        refused: refused(lineage),
+        refused: refused(lineage, only_seclang),
         exemptions: exemptions.collect(),
     }
 }
@@ -233,15 +239,31 @@ fn rules(lineage: &Lineage<'_>, mode: Mode, paranoia: u8, catalogue: &Catalogue,
     })
 }
 
-/// The SecLang rules of the nearest profile that names some; none where the profile is off.
-fn seclang_rules(lineage: &Lineage<'_>, mode: Mode, load: &mut LoadSecLang<'_>) -> Option<SecLang> {
-    let named = lineage.iter().rev().find_map(|(raw, place)| Some((raw.seclang.as_deref()?, place)));
-    let (names, place) = named.filter(|(names, _)| !names.is_empty() && mode != Mode::Off)?;
-    load(names, &place.key("seclang"))
+/// The SecLang rules of the nearest profile that names some, none where the profile is off; or why they are not there.
+fn seclang(lineage: &Lineage<'_>, source: &mut dyn SecLangSource) -> (Option<SecLang>, Option<Box<str>>) {
+    let named = lineage.iter().rev().find_map(|(raw, place)| Some((raw.seclang.clone()?, place)));
+    let Some((patterns, place)) = named else { return (None, None) };
+    if patterns.is_empty() || nearest(lineage, |raw| raw.mode) == Some(Mode::Off) {
+        return (None, None);
+    }
+    let wanted = WantedSecLang {
+        patterns,
+        paranoia: nearest(lineage, |raw| raw.paranoia),
+        threshold: nearest(lineage, |raw| raw.threshold),
+    };
+    match source.load(&wanted, &place.key("seclang")) {
+        Ok(loaded) => (loaded, None),
+        Err(missing) => (None, Some(missing.into())),
+    }
 }
 
-fn refused(lineage: &Lineage<'_>) -> BTreeSet<ProblemCode> {
-    let mut refused: BTreeSet<_> = ProblemCode::ALL.iter().copied().filter(|c| c.refused_by_default()).collect();
+fn refused(lineage: &Lineage<'_>, only_seclang: bool) -> BTreeSet<ProblemCode> {
+    // SecLang rules judge all else themselves; these protect the process, or hide from them what they would judge.
+    let beyond_rules = |code: ProblemCode| {
+        code.class() == ProblemClass::Limit || code == ProblemCode::AmbiguousFraming || code.hides_content()
+    };
+    let by_default = |code: &ProblemCode| code.refused_by_default() && (!only_seclang || beyond_rules(*code));
+    let mut refused: BTreeSet<_> = ProblemCode::ALL.iter().copied().filter(by_default).collect();
     for (raw, place) in lineage {
         for (text, reaction) in &raw.problems {
             match (ProblemCode::of(text), reaction) {

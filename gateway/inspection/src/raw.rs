@@ -225,8 +225,11 @@ pub struct RawProfile {
     /// Rules that do not run, taken out of `rules`.
     #[serde(default)]
     pub without: Option<RawSelection>,
-    /// Files of SecLang rules, such as the OWASP Core Rule Set, in the order in which they are read; `*` stands for any
-    /// name. They run beside the rules of this directory, with settings, paranoia level and score of their own.
+    /// Rule files in SecLang, the language of ModSecurity and of the OWASP Core Rule Set, in this order: paths and
+    /// patterns such as `"/etc/rampart/crs/rules/*.conf"`, relative ones to the folder of `config.toml`. They keep ids
+    /// and a score of their own. A profile that has them and names no `rules` runs no others, and of the content limits
+    /// only those that protect the process hold unless it names some: the files have their own. `paranoia` and
+    /// `threshold`, where a profile sets them, are set for the Core Rule Set too.
     #[serde(default)]
     pub seclang: Option<Vec<String>>,
     /// Paranoia level, 1 to 4: rules up to this level run. Default 1.

@@ -32,6 +32,8 @@ macro_rules! limits {
         impl Limits {
             /// The defaults of the shipped `default` profile.
             pub const DEFAULT: Self = Self { $($name: $default,)* };
+            /// Every limit at its upper bound.
+            const LARGEST: Self = Self { $($name: $max,)* };
             /// The names of all limits, as in the configuration and in the detail of a problem.
             pub const NAMES: &'static [&'static str] = &[$(stringify!($name),)*];
 
@@ -61,6 +63,18 @@ macro_rules! limits {
                 }
             }
         }
+    };
+}
+
+impl Limits {
+    /// What protects the process and nothing else: for profiles whose rules judge content by limits of their own, as
+    /// the OWASP Core Rule Set does.
+    pub const PROCESS: Self = Self {
+        body: Self::DEFAULT.body,
+        decoded_body: Self::DEFAULT.decoded_body,
+        decompression_ratio: Self::DEFAULT.decompression_ratio,
+        content_encodings: Self::DEFAULT.content_encodings,
+        ..Self::LARGEST
     };
 }
 

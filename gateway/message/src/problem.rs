@@ -182,6 +182,11 @@ impl ProblemCode {
         !matches!(self.class(), ProblemClass::Notice) && !matches!(self, Self::ByteOrderMark | Self::LoneSurrogate)
     }
 
+    /// Whether content was not decoded, so that nobody can look at it: a content coding that is unknown or broken.
+    pub const fn hides_content(self) -> bool {
+        matches!(self, Self::UnknownEncoding | Self::BadEncoding | Self::TruncatedEncoding | Self::TrailingEncodedBytes)
+    }
+
     /// Whether cutting a good body short can cause it, so that it says nothing about a prefix of a body.
     pub(crate) const fn comes_of_cutting(self) -> bool {
         matches!(

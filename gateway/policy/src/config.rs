@@ -18,6 +18,8 @@ pub(crate) use compile::{Attached, Checks, check_name, compile};
 pub struct Config {
     /// The directory of rule files.
     pub rules: PathBuf,
+    /// Directories that SecLang files may be read from.
+    pub seclang_roots: Vec<PathBuf>,
     /// The process as a whole.
     pub process: Process,
     /// Where traffic arrives, by name; at least one.

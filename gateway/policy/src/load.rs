@@ -5,6 +5,7 @@
 //! that references to them are not reported as well.
 
 mod rules;
+mod seclang;
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -14,6 +15,7 @@ use rampart_settings::{Diagnostic, Document, Place, Report, Severity, Source, ch
 use rampart_upstream::{RawUpstream, Upstream};
 use sha2::{Digest, Sha256};
 
+use self::seclang::SecLangs;
 use crate::config::{self, Attached, Checks};
 use crate::environment::Environment;
 use crate::files::{self, File};
@@ -142,7 +144,8 @@ impl Sources<'_> {
         };
         let config = config::compile(&checks, self.rules.clone(), &place);
         let upstreams = upstreams(&checks, &place);
-        let compiled = rules::compile(&self.files, &upstreams, report);
+        let mut seclang = SecLangs::new(&self.folder, &config.seclang_roots, &place, report);
+        let compiled = rules::compile(&self.files, &upstreams, &mut seclang, report);
         if !report.is_ok() {
             return None;
         }
@@ -152,14 +155,15 @@ impl Sources<'_> {
         }
         let Attached { files, public } = checks.attached.take();
         self.watched.extend(files);
+        self.watched.extend(seclang.files().cloned().chain(seclang.folders()));
         self.watched.sort_unstable();
         self.watched.dedup();
-        let digest = self.digest(&public);
+        let digest = self.digest(&public, seclang.files());
         Some(compiled.into_snapshot(digest, config, upstreams, self.watched))
     }
 
     /// Twelve hex digits that name the state: of the files, the certificates and the overrides. No secret enters it.
-    fn digest(&self, attached: &[u8]) -> String {
+    fn digest<'f>(&self, attached: &[u8], seclang: impl Iterator<Item = &'f PathBuf>) -> String {
         let mut digest = Sha256::new();
         let mut add = |part: &[u8]| {
             digest.update((part.len() as u64).to_be_bytes());
@@ -169,6 +173,11 @@ impl Sources<'_> {
             add(source.text.as_bytes());
         }
         add(attached);
+        for file in seclang {
+            add(file.as_os_str().as_encoded_bytes());
+            // What became unreadable since it was compiled shows at the next load.
+            add(&std::fs::read(file).unwrap_or_default());
+        }
         let prefix = rampart_settings::ENVIRONMENT_PREFIX;
         for (name, value) in self.options.environment.iter().filter(|(name, _)| name.starts_with(prefix)) {
             add(name.as_bytes());

@@ -25,6 +25,10 @@ pub struct RawConfig {
     /// The directory of rule files; every `*.toml` in it and below is read.
     #[serde(default = "rules")]
     pub rules: PathBuf,
+    /// Directories that a profile's `seclang` files, and what they include, may be read from. Links are followed and
+    /// must lead to such a place too.
+    #[serde(default = "anywhere")]
+    pub seclang_roots: Vec<PathBuf>,
     /// The process as a whole.
     #[serde(default)]
     pub process: RawProcess,
@@ -198,6 +202,10 @@ pub struct RawProbe {
     /// IP address and port; may be the admin listener's.
     #[serde(default = "admin_address")]
     pub address: String,
+}
+
+pub(crate) fn anywhere() -> Vec<PathBuf> {
+    vec![PathBuf::from("/")]
 }
 
 fn rules() -> PathBuf {

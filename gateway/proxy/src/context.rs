@@ -17,14 +17,27 @@ use rampart_upstream::{EndpointId, Lease};
 
 use crate::body::Carriage;
 use crate::budget::Permit;
+use crate::held::Hold;
 use crate::listener::Arrival;
 use crate::metrics::{Gauged, RouteMetrics};
+use crate::watch::Watch;
 
 /// The id of a request: made here, or taken over from a client that may choose it.
 #[derive(Clone, Debug)]
 pub(crate) enum RequestName {
     Made(RequestIdText),
     Taken(Box<str>),
+}
+
+impl RequestName {
+    /// The id; empty where there is none yet.
+    pub(crate) fn text(name: &Option<Self>) -> &str {
+        match name {
+            Some(Self::Made(text)) => text.as_str(),
+            Some(Self::Taken(text)) => text,
+            None => "",
+        }
+    }
 }
 
 /// One request, as the proxy's phases pass it on. Opaque outside of this crate.
@@ -58,6 +71,10 @@ pub struct Context {
     pub(crate) body: Body,
     pub(crate) upstream: Towards,
     pub(crate) running: Option<Gauged>,
+    /// The response, where it is inspected.
+    pub(crate) watch: Option<Watch>,
+    /// Shared with the pass that holds the response back, where it may have to be.
+    pub(crate) hold: Option<Arc<Hold>>,
     /// A subrequest has this request now, with its real context; nothing more is to be done or logged here.
     pub(crate) spent: bool,
 }
@@ -145,6 +162,8 @@ impl Context {
             body: Body::default(),
             upstream: Towards::default(),
             running: None,
+            watch: None,
+            hold: None,
             spent: false,
         }
     }
@@ -155,11 +174,7 @@ impl Context {
     }
 
     pub(crate) fn request_id(&self) -> &str {
-        match &self.id {
-            Some(RequestName::Made(text)) => text.as_str(),
-            Some(RequestName::Taken(text)) => text,
-            None => "",
-        }
+        RequestName::text(&self.id)
     }
 
     /// The route, as long as the snapshot is pinned.

@@ -5,37 +5,34 @@
 //! A large body is judged on a blocking thread, so that it does not hold up the others of its worker; no more of them at a
 //! time than there are processors, so that a crowd of large bodies does not hold up all others.
 
-use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use rampart_decision::{
-    Admission, BodyPlan, Code, Declared, Denied, Judgement, Refusal, Seen, Workspace, admit, judge, judge_head,
+    Admission, BodyPlan, Code, Declared, Denied, Judgement, Origin, Refusal, Request, Seen, Workspace, admit, judge,
+    judge_head,
 };
 use rampart_inspection::{BodyMode, Findings};
-use rampart_message::{Head, Target, path};
+use rampart_message::NormalisedPath;
 use rampart_policy::{Action, Redirect, Snapshot};
 use rampart_record::Verdict;
 use rampart_upstream::Balance;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::body::{self, Buffered, Carriage, Want};
-use crate::context::Context;
-use crate::{Gateway, forward, head, refusal, response, subrequest};
+use crate::context::{Context, RequestName};
+use crate::watch::Watch;
+use crate::workspace::with_workspace;
+use crate::{Gateway, forward, head, held, refusal, response, subrequest};
 
 /// A head is judged by itself first where more than this follows, in bytes.
 const JUDGE_HEAD_FIRST_BYTES: u64 = 64 * 1024;
 /// Bodies from this size on are judged on a blocking thread, in bytes.
 const OFFLOAD_BYTES: usize = 256 * 1024;
-
-thread_local! {
-    /// One set of buffers per worker thread.
-    static WORKSPACE: RefCell<Workspace> = RefCell::default();
-}
 
 /// What follows from a head.
 enum Next {
@@ -64,6 +61,10 @@ pub(crate) async fn request(gateway: &Gateway, session: &mut Session, ctx: &mut 
         }
         Next::Forward => {
             go_on(session).await?;
+            if holds(ctx) && ctx.body.length == Some(0) {
+                held::carry(session, ctx, Bytes::new()).await?;
+                return Ok(true);
+            }
             Ok(false)
         }
         Next::Read(want) => with_body(gateway, session, &snapshot, ctx, want).await,
@@ -127,12 +128,23 @@ async fn carry(session: &mut Session, ctx: &mut Context, buffered: Buffered) -> 
     ctx.body.length = buffered.whole.then_some(buffered.bytes.len() as u64);
     ctx.body.streams = !buffered.whole;
     ctx.body.carriage = buffered.carriage;
+    if holds(ctx) && buffered.whole {
+        let body = buffered.bytes;
+        ctx.body.carriage = Carriage::Subrequest(body.clone());
+        held::carry(session, ctx, body).await?;
+        return Ok(true);
+    }
     if let Carriage::Subrequest(body) = &ctx.body.carriage {
         let body = body.clone();
         subrequest::carry(session, ctx, body).await?;
         return Ok(true);
     }
     Ok(false)
+}
+
+/// Whether the response may have to be held back. A WebSocket's never is: it has no body.
+fn holds(ctx: &Context) -> bool {
+    !ctx.upgrade && ctx.watch.as_ref().is_some_and(Watch::holds)
 }
 
 async fn refuse(session: &mut Session, ctx: &mut Context, refusal: Box<Refusal>) -> Result<bool> {
@@ -154,17 +166,19 @@ fn decide_head(gateway: &Gateway, session: &mut Session, snapshot: &Snapshot, ct
         return Next::Refuse(Box::new(refusal));
     }
     let waits = head::expects_continue(session.req_header());
+    let name = ctx.id.clone();
     let next = head::with_head(session.req_header(), |head| {
         with_workspace(|workspace| {
-            let admission = match admit(snapshot, &head, declared, workspace) {
+            let origin = head::origin(session, &name, ctx.client);
+            let admission = match admit(snapshot, &head, origin, declared, workspace) {
                 Ok(admission) => admission,
                 Err(denied) => return denied_by(gateway, ctx, *denied),
             };
             enter(gateway, snapshot, session, ctx, &admission);
             if let Action::Redirect(redirect) = &admission.route.action {
-                return Next::Redirect(with_query(redirect, admission.target.query));
+                return Next::Redirect(with_query(redirect, admission.request.target.and_then(|target| target.query)));
             }
-            judge_first(ctx, head, admission, declared, waits, workspace)
+            judge_first(ctx, admission, declared, waits, workspace)
         })
     });
     if matches!(next, Next::Forward) {
@@ -177,19 +191,19 @@ fn decide_head(gateway: &Gateway, session: &mut Session, snapshot: &Snapshot, ct
 /// Judges an admitted head, unless a small body is about to come with which it is judged at once; says what to read.
 fn judge_first(
     ctx: &mut Context,
-    head: Head<'_>,
     admission: Admission<'_, '_>,
     declared: Declared,
     waits: bool,
     workspace: &mut Workspace,
 ) -> Next {
-    let Admission { route, target, path, body: plan, .. } = admission;
+    let Admission { route, request, body: plan, .. } = admission;
     let deadline = route.body_deadline.unwrap_or(ctx.arrival.body_deadline);
     let soon = matches!(declared, Declared::Length(length) if !waits && length <= JUDGE_HEAD_FIRST_BYTES);
     let judged = match plan {
-        BodyPlan::None => Some(judge(route, head, target, path, Seen::Whole(&[]), workspace)),
+        // Of a body that passes unread nothing more will be known: the head is all there is to judge.
+        BodyPlan::None | BodyPlan::Stream { .. } => Some(judge(route, request, Seen::Whole(&[]), workspace)),
         BodyPlan::Buffer { .. } | BodyPlan::Prefix { .. } if soon => None,
-        _ => Some(judge_head(route, head, target, path, workspace)),
+        _ => Some(judge_head(route, request, workspace)),
     };
     if let Some(refusal) = judged.and_then(|judged| note(ctx, judged)) {
         return Next::Refuse(refusal);
@@ -222,8 +236,9 @@ fn enter(gateway: &Gateway, snapshot: &Snapshot, session: &Session, ctx: &mut Co
     ctx.upgrade = admission.websocket;
     ctx.unhurried = admission.websocket || route.body == BodyMode::Stream;
     let header = session.req_header();
-    let path = route.rewrite.apply(admission.path.as_bytes());
-    ctx.target = forward::target(header.raw_path(), &path, admission.target.query);
+    let matched = admission.request.path.as_ref().map(NormalisedPath::as_bytes).unwrap_or_default();
+    let path = route.rewrite.apply(matched);
+    ctx.target = forward::target(header.raw_path(), &path, admission.request.target.and_then(|target| target.query));
     match admission.body {
         BodyPlan::Stream { limit_bytes } => {
             ctx.body.streams = true;
@@ -235,7 +250,7 @@ fn enter(gateway: &Gateway, snapshot: &Snapshot, session: &Session, ctx: &mut Co
     }
     let upstream = route.upstream().and_then(|index| snapshot.upstream(index));
     if let Some(upstream) = upstream.filter(|upstream| upstream.balance == Balance::ConsistentHash) {
-        let path = admission.path.as_bytes();
+        let path = matched;
         ctx.hash = upstream.hash_on.key(&head::Keyed { headers: &header.headers, client: ctx.client, path });
     }
 }
@@ -275,13 +290,16 @@ async fn judge_body(
     let route = ctx.route?;
     let (bytes, whole) = (buffered.bytes.clone(), buffered.whole);
     let Turn::Offloaded(permit) = turn else {
-        return judged(session.req_header(), snapshot, route, &bytes, whole);
+        let origin = head::origin(session, &ctx.id, ctx.client);
+        return judged(session.req_header(), origin, snapshot, route, &bytes, whole);
     };
     let (header, snapshot) = (session.req_header().clone(), Arc::clone(snapshot));
+    let (name, connection) = (ctx.id.clone(), head::connection(session, ctx.client));
     let task = tokio::task::spawn_blocking(move || {
         // Given back when the work is done, not when its request is given up: that does not stop the work.
         let _permit = permit;
-        judged(&header, &snapshot, route, &bytes, whole)
+        let origin = Origin { connection, request_id: RequestName::text(&name), now: SystemTime::now() };
+        judged(&header, origin, &snapshot, route, &bytes, whole)
     });
     task.await.unwrap_or_else(|error| {
         log::error!("a judgement failed: {error}");
@@ -289,19 +307,25 @@ async fn judge_body(
     })
 }
 
-fn judged(header: &RequestHeader, snapshot: &Snapshot, route: usize, bytes: &Bytes, whole: bool) -> Option<Judgement> {
+fn judged(
+    header: &RequestHeader,
+    origin: Origin<'_>,
+    snapshot: &Snapshot,
+    route: usize,
+    bytes: &Bytes,
+    whole: bool,
+) -> Option<Judgement> {
     let route = snapshot.routes.get(route)?;
     head::with_head(header, |head| {
-        let target = Target::split(head.method, head.target)?;
-        let path = path::scan(target.path);
         let seen = if whole { Seen::Whole(bytes) } else { Seen::Prefix(bytes) };
-        with_workspace(|workspace| Some(judge(route, head, target, path, seen, workspace)))
+        with_workspace(|workspace| Some(judge(route, Request::new(head, origin), seen, workspace)))
     })
 }
 
 /// Takes over a judgement; gives the refusal, if it is one.
 fn note(ctx: &mut Context, judgement: Judgement) -> Option<Box<Refusal>> {
-    let Judgement { verdict, code, refusal, findings } = judgement;
+    let Judgement { verdict, code, refusal, findings, exchange } = judgement;
+    ctx.watch = exchange.map(Watch::new);
     if verdict != Verdict::Pass || ctx.decided.verdict.is_none() {
         ctx.decided.verdict = Some(verdict);
         ctx.decided.code = code;
@@ -311,7 +335,7 @@ fn note(ctx: &mut Context, judgement: Judgement) -> Option<Box<Refusal>> {
 }
 
 /// The later findings are the fuller ones: they saw the body too.
-fn found(ctx: &mut Context, findings: Findings) {
+pub(crate) fn found(ctx: &mut Context, findings: Findings) {
     if findings.score >= ctx.decided.score {
         ctx.decided.score = findings.score;
     }
@@ -321,13 +345,6 @@ fn found(ctx: &mut Context, findings: Findings) {
     if findings.limit.is_some() {
         ctx.decided.oddity = findings.limit;
     }
-}
-
-fn with_workspace<T>(with: impl FnOnce(&mut Workspace) -> T) -> T {
-    WORKSPACE.with(|workspace| match workspace.try_borrow_mut() {
-        Ok(mut workspace) => with(&mut workspace),
-        Err(_) => with(&mut Workspace::default()),
-    })
 }
 
 #[cfg(test)]

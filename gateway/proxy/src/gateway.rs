@@ -20,7 +20,7 @@ use crate::budget::BodyBudget;
 use crate::context::Context;
 use crate::listener::Arrival;
 use crate::upstream::Authorities;
-use crate::{Metrics, decide, failure, forward, head, log, response, subrequest, upstream};
+use crate::{Metrics, decide, failure, forward, log, response, subrequest, upstream, watch};
 
 /// What a gateway serves from and writes to. All of it is shared with whoever reloads, reports and stops.
 pub struct Parts {
@@ -75,7 +75,7 @@ impl ProxyHttp for Gateway {
     }
 
     fn allow_spawning_subrequest(&self, session: &Session, _ctx: &Context) -> bool {
-        session.subrequest_ctx.is_none() && head::length_unknown(session.req_header())
+        session.subrequest_ctx.is_none()
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
@@ -150,11 +150,23 @@ impl ProxyHttp for Gateway {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         header: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
+        watch::head(self, session, header, ctx)?;
         response::head(header, ctx)
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Context,
+    ) -> Result<Option<Duration>> {
+        watch::body(body, end_of_stream, ctx)?;
+        Ok(None)
     }
 
     fn upstream_response_body_filter(

@@ -7,15 +7,18 @@
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::SystemTime;
 
 use http::header::{COOKIE, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, Version};
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
-use rampart_decision::{Code, Refusal};
+use rampart_decision::{Code, Origin, Refusal};
 use rampart_identity::{ClientRequestId, RequestId, TakeOver, TraceContext, client_address};
-use rampart_message::{Head, Headers};
+use rampart_inspection::Connection;
+use rampart_message::Version::{Http2, Http11};
+use rampart_message::{Head, Headers, ResponseHead};
 use rampart_policy::Snapshot;
 use rampart_record::{Clock as _, SystemClock};
 use rampart_upstream::KeySource;
@@ -36,12 +39,6 @@ pub(crate) fn complete(session: &Session) {
     if let Some(gate) = session.stream().and_then(|stream| gate_of(&**stream)) {
         gate.head_complete();
     }
-}
-
-/// Whether a body may come whose length nobody has declared.
-pub(crate) fn length_unknown(header: &RequestHeader) -> bool {
-    !header.headers.contains_key(http::header::CONTENT_LENGTH)
-        && (header.version == Version::HTTP_2 || header.headers.contains_key(TRANSFER_ENCODING))
 }
 
 /// Finds out who asks, and under which id and trace the request is known.
@@ -140,6 +137,29 @@ pub(crate) fn with_head<T>(header: &RequestHeader, use_head: impl FnOnce(Head<'_
         authority: authority.map(|authority| authority.as_str().as_bytes()),
         headers: Headers::new(&fields),
     })
+}
+
+/// Where a request comes from, for whoever judges it.
+pub(crate) fn origin<'o>(session: &Session, name: &'o Option<RequestName>, client: IpAddr) -> Origin<'o> {
+    Origin { connection: connection(session, client), request_id: RequestName::text(name), now: SystemTime::now() }
+}
+
+/// The two ends of the connection: the client as it was found behind trusted proxies, and the address it came to.
+pub(crate) fn connection(session: &Session, client: IpAddr) -> Connection {
+    let inet =
+        |address: Option<&pingora::protocols::l4::socket::SocketAddr>| address.and_then(|it| it.as_inet().copied());
+    let peer = inet(session.client_addr());
+    let port = peer.filter(|peer| peer.ip() == client).map_or(0, |peer| peer.port());
+    let server = inet(session.server_addr()).unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into());
+    Connection { client: (client, port).into(), server }
+}
+
+/// Calls `use_head` with the head of a response as engines see it, borrowed from Pingora's.
+pub(crate) fn with_response<T>(header: &ResponseHeader, use_head: impl FnOnce(ResponseHead<'_>) -> T) -> T {
+    let fields: SmallVec<[(&[u8], &[u8]); INLINE_FIELDS]> =
+        header.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())).collect();
+    let version = if header.version == Version::HTTP_2 { Http2 } else { Http11 };
+    use_head(ResponseHead { status: header.status.as_u16(), version, headers: Headers::new(&fields) })
 }
 
 /// The host that the client asked for, its port with it.

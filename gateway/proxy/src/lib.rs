@@ -35,6 +35,8 @@
 //! | `subrequest.rs` | `request_filter` | the one kind of body that needs a second pass |
 //! | `upstream.rs` | `upstream_peer` | endpoint, TLS, protocol, deadlines, retries of failed connects |
 //! | `forward.rs` | `upstream_request_filter` | target, forwarding fields, framing |
+//! | `watch.rs` | `response_filter`, `response_body_filter` | judgement of the response |
+//! | `held.rs` | `request_filter` | holds a response back until its body was judged |
 //! | `response.rs` | `response_filter` | single-connection fields, request id, route's edits |
 //! | `failure.rs` | `fail_to_proxy` | what went wrong upstream, as a refusal |
 //! | `refusal.rs` | | the one place that answers a refusal |
@@ -70,6 +72,8 @@
 //! | body that cannot be decoded or parsed | profile's limits | as the profile says; by default closed: 400, 413 or 415 |
 //! | body in mode `stream`, or beyond a `prefix` | | open: not inspected, by configuration |
 //! | WebSocket on a route without `websocket` | | closed: 400 |
+//! | response body to inspect | profile's limit (bytes) | the profile's word: by default what fits is judged and the rest passes |
+//! | response of a request whose body streams | | open: its head is judged, its body is not held back |
 //! | upstream unknown, unresolved, all tried | three tries (connections) | closed: 502, 503 or 504 |
 //! | upstream certificate, unreadable `ca_file` | | closed: 502 |
 //! | upstream certificate with `verify = false` | | open, by configuration |
@@ -86,6 +90,7 @@ mod failure;
 mod forward;
 mod gateway;
 mod head;
+mod held;
 mod listener;
 mod log;
 pub mod metrics;
@@ -93,6 +98,8 @@ mod refusal;
 mod response;
 mod subrequest;
 mod upstream;
+mod watch;
+mod workspace;
 
 pub use budget::BodyBudget;
 pub use context::Context;

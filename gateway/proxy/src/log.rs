@@ -15,16 +15,17 @@ use rampart_record::{
 
 use crate::context::Context;
 use crate::metrics::Finished;
-use crate::{Gateway, head};
+use crate::{Gateway, head, watch};
 
 /// Closes the books on a request. In the first pass of a request that a subrequest took, there is nothing to close.
 pub(crate) fn request(gateway: &Gateway, session: &Session, ctx: &mut Context) {
     if ctx.spent {
         return;
     }
+    watch::end(ctx);
     ctx.upstream.ended.get_or_insert_with(Instant::now);
     let verdict = verdict(ctx);
-    let written = session.response_written().map_or(0, |written| written.status.as_u16());
+    let written = status(session, ctx);
     let total = ctx.started.elapsed();
     let finished = Finished {
         method: &session.req_header().method,
@@ -46,6 +47,15 @@ pub(crate) fn request(gateway: &Gateway, session: &Session, ctx: &mut Context) {
     ctx.body.permit = None;
     ctx.upstream.lease = None;
     ctx.running = None;
+}
+
+/// The status that the client gets: of a response that was held back and refused, the refusal's.
+fn status(session: &Session, ctx: &Context) -> u16 {
+    let held = ctx.hold.as_ref().is_some_and(|hold| hold.holds());
+    match ctx.decided.refusal.as_ref().filter(|_| held) {
+        Some(refusal) => refusal.status,
+        None => session.response_written().map_or(0, |written| written.status.as_u16()),
+    }
 }
 
 /// What was refused bears its code's verdict, also when a failure came after a good judgement. A client that left is no

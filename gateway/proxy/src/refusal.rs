@@ -74,6 +74,9 @@ fn header(refusal: &Refusal, request_id: &str, length: usize) -> pingora::Result
     if let Some(allow) = &refusal.allow {
         header.insert_header("Allow", allow.as_str())?;
     }
+    if let Some(to) = &refusal.location {
+        header.insert_header("Location", to.as_str())?;
+    }
     if let Some(seconds) = refusal.retry_after_s {
         header.insert_header("Retry-After", seconds)?;
     }

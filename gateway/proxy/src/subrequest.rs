@@ -2,7 +2,8 @@
 //!
 //! A subrequest carries it: a second pass through the phases whose request head is the first one's and whose body comes from
 //! a channel. What was decided goes along, so the second pass decides nothing and the body is forwarded once. It costs a
-//! task and two channels; no other request takes this way. The API is alpha in Pingora: it is used in this file only.
+//! task and two channels; no other request takes this way. The API is alpha in Pingora: it is used in this file and in
+//! `held.rs` only.
 //!
 //! Over HTTP/2 the head of a subrequest does not survive as it is (0.9.1 writes it as HTTP/1 with `HTTP/2` in the request
 //! line and without `Host`, cannot read it back and answers nothing), so it is made an HTTP/1.1 head with a length first.
@@ -12,9 +13,10 @@ use std::mem;
 use bytes::Bytes;
 use http::Version;
 use http::header::{CONTENT_LENGTH, HOST};
-use pingora::proxy::Session;
+use pingora::protocols::http::subrequest::server::SubrequestHandle;
 use pingora::proxy::subrequest::pipe::{InputBody, InputBodyType, pipe_subrequest};
 use pingora::proxy::subrequest::{BodyMode, Ctx};
+use pingora::proxy::{PreparedSubrequest, Session};
 use pingora::{Error, ErrorType};
 
 use crate::context::Context;
@@ -25,15 +27,7 @@ struct Handover(Context);
 /// Sends the request and `body` to the upstream, and the response to the client, through a subrequest. Afterwards `context`
 /// is spent: the second pass logs the request.
 pub(crate) async fn carry(session: &mut Session, context: &mut Context, body: Bytes) -> pingora::Result<()> {
-    let Some(spawner) = session.subrequest_spawner.take() else {
-        return Error::e_explain(ErrorType::InternalError, "subrequests are not allowed here");
-    };
-    if session.as_http2().is_some() {
-        make_http1(session, body.len())?;
-    }
-    let handover = Handover(mem::replace(context, Context::spent()));
-    let ctx = Ctx::builder().body_mode(BodyMode::ExpectBody).user_ctx(Box::new(handover)).build();
-    let (prepared, handle) = spawner.create_subrequest(session.as_downstream(), ctx);
+    let (prepared, handle) = prepare(session, context, body.len())?;
     let body = InputBodyType::Preset(InputBody::Bytes(vec![body]));
     match pipe_subrequest(session, prepared, handle, |task| Ok(Some(task)), body).await {
         Ok(_) => Ok(()),
@@ -41,6 +35,23 @@ pub(crate) async fn carry(session: &mut Session, context: &mut Context, body: By
         Err(failed) if failed.from_subreq => Ok(()),
         Err(failed) => Err(failed.error),
     }
+}
+
+/// A subrequest that takes over what `context` knows, and its channels. `length` is that of the body it will be given.
+pub(crate) fn prepare(
+    session: &mut Session,
+    context: &mut Context,
+    length: usize,
+) -> pingora::Result<(PreparedSubrequest, SubrequestHandle)> {
+    let Some(spawner) = session.subrequest_spawner.take() else {
+        return Error::e_explain(ErrorType::InternalError, "subrequests are not allowed here");
+    };
+    if session.as_http2().is_some() {
+        make_http1(session, length)?;
+    }
+    let handover = Handover(mem::replace(context, Context::spent()));
+    let ctx = Ctx::builder().body_mode(BodyMode::ExpectBody).user_ctx(Box::new(handover)).build();
+    Ok(spawner.create_subrequest(session.as_downstream(), ctx))
 }
 
 /// In the second pass: what the first handed over.

@@ -1,7 +1,10 @@
 //! Requests that nobody sent: as `explain`, `replay` and `test` ask `decision` about them.
 
-use rampart_decision::{Admission, BodyPlan, Code, Declared, Denied, Judgement, Seen, Workspace};
-use rampart_inspection::Findings;
+use std::net::Ipv4Addr;
+use std::time::SystemTime;
+
+use rampart_decision::{Admission, BodyPlan, Code, Declared, Denied, Exchange, Judgement, Origin, Seen, Workspace};
+use rampart_inspection::{Connection, Findings};
 use rampart_message::{Head, Headers, Version};
 use rampart_policy::{Route, Snapshot};
 use rampart_record::Verdict;
@@ -40,6 +43,8 @@ pub(crate) struct Answer<'s> {
     /// What the client is told.
     pub(crate) error: Option<String>,
     pub(crate) findings: Findings,
+    /// What would go on with the response.
+    pub(crate) exchange: Option<Box<Exchange>>,
 }
 
 impl Request {
@@ -69,7 +74,8 @@ impl<'s> Judge<'s> {
         request.with_head(|head| match self {
             Self::Routes(snapshot) => by_routes(snapshot, head, &request.body, workspace),
             Self::Profile(route) => {
-                let judged = rampart_decision::judge_alone(route, head, Seen::Whole(&request.body), workspace);
+                let asked = rampart_decision::Request::new(head, origin());
+                let judged = rampart_decision::judge(route, asked, Seen::Whole(&request.body), workspace);
                 Answer::of_judgement(route, None, None, judged)
             }
         })
@@ -81,29 +87,37 @@ fn by_routes<'s>(snapshot: &'s Snapshot, head: Head<'_>, body: &[u8], workspace:
         0 => Declared::Nothing,
         length => Declared::Length(length as u64),
     };
-    match rampart_decision::admit(snapshot, &head, declared, workspace) {
+    match rampart_decision::admit(snapshot, &head, origin(), declared, workspace) {
         Err(denied) => Answer::of_denied(*denied),
         Ok(admission) => {
-            let path = String::from_utf8_lossy(admission.path.as_bytes()).into_owned();
+            let path =
+                admission.request.path.as_ref().map(|path| String::from_utf8_lossy(path.as_bytes()).into_owned());
             let (route, plan) = (admission.route, admission.body);
-            let judgement = judge(head, admission, body, workspace);
-            Answer::of_judgement(route, Some(path), Some(plan), judgement)
+            let judgement = judge(admission, body, workspace);
+            Answer::of_judgement(route, path, Some(plan), judgement)
         }
     }
 }
 
-fn judge(head: Head<'_>, admission: Admission<'_, '_>, body: &[u8], workspace: &mut Workspace) -> Judgement {
-    let Admission { route, target, path, body: plan, .. } = admission;
+/// Where a request that nobody sent comes from: addresses of RFC 5737.
+fn origin() -> Origin<'static> {
+    const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+    const SERVER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+    let connection = Connection { client: (CLIENT, 49_152).into(), server: (SERVER, 80).into() };
+    Origin { connection, request_id: "asked", now: SystemTime::now() }
+}
+
+fn judge(admission: Admission<'_, '_>, body: &[u8], workspace: &mut Workspace) -> Judgement {
+    let Admission { route, request, body: plan, .. } = admission;
     let seen = match plan {
-        BodyPlan::None => Seen::Whole(&[]),
+        BodyPlan::None | BodyPlan::Stream { .. } => Seen::Whole(&[]),
         BodyPlan::Buffer { .. } => Seen::Whole(body),
         BodyPlan::Prefix { bytes, .. } => {
             let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
             body.get(..bytes).map_or(Seen::Whole(body), Seen::Prefix)
         }
-        BodyPlan::Stream { .. } => return rampart_decision::judge_head(route, head, target, path, workspace),
     };
-    rampart_decision::judge(route, head, target, path, seen, workspace)
+    rampart_decision::judge(route, request, seen, workspace)
 }
 
 impl<'s> Answer<'s> {
@@ -118,11 +132,12 @@ impl<'s> Answer<'s> {
             code: Some(refusal.code),
             error: Some(refusal.error.into_owned()),
             findings,
+            exchange: None,
         }
     }
 
     fn of_judgement(route: &'s Route, path: Option<String>, plan: Option<BodyPlan>, judgement: Judgement) -> Self {
-        let Judgement { verdict, code, refusal, findings, .. } = judgement;
+        let Judgement { verdict, code, refusal, findings, exchange } = judgement;
         Self {
             route: Some(route),
             path,
@@ -132,6 +147,14 @@ impl<'s> Answer<'s> {
             code,
             error: refusal.map(|refusal| refusal.error.into_owned()),
             findings,
+            exchange,
+        }
+    }
+
+    /// Ends what would have gone on with a response: there is none.
+    pub(crate) fn end(&mut self, workspace: &mut Workspace) {
+        if let Some(exchange) = self.exchange.take() {
+            self.findings = exchange.end(SystemTime::now(), workspace).0;
         }
     }
 

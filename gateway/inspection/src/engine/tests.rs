@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::Scratch;
 use crate::{
-    Catalogue, Exclusions, Findings, Outcome, Placed, Profile, RawExclusion, RawProfile, RawRule, RouteExclusions,
-    compile_profiles, unused,
+    Catalogue, Exclusions, Findings, NoSecLang, Outcome, Placed, Profile, RawExclusion, RawProfile, RawRule,
+    RouteExclusions, compile_profiles, unused,
 };
 
 #[derive(Deserialize, JsonSchema)]
@@ -47,7 +47,7 @@ fn try_compile(text: &str) -> Result<Setup, Vec<String>> {
         };
         let profiles = file.profile.into_iter().map(profile).collect();
         let catalogue = Catalogue::compile(&rules);
-        let profiles = compile_profiles(&profiles, &catalogue, &mut |_, _| None);
+        let profiles = compile_profiles(&profiles, &catalogue, &mut NoSecLang);
         let exclusions = Exclusions::compile(&exclusions, &catalogue, &profiles, &["create task", "other"]);
         Setup { profiles, exclusions }
     });

@@ -15,9 +15,57 @@ use crate::findings::{Findings, Match, Oddity, Outcome};
 use crate::profile::Profile;
 use crate::raw::Mode;
 
-/// Loads the rule files that a profile names; what is wrong is reported at the place, or in the files. Whoever calls it again
-/// with the same names gets the same rules.
-pub type LoadSecLang<'l> = dyn FnMut(&[String], &Place<'_>) -> Option<SecLang> + 'l;
+/// What a profile asks for in SecLang.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedSecLang {
+    /// Paths and patterns, as written.
+    pub patterns: Vec<String>,
+    /// The paranoia level for the Core Rule Set, where the profile sets one.
+    pub paranoia: Option<u8>,
+    /// The inbound anomaly score from which the Core Rule Set blocks, where the profile sets one.
+    pub threshold: Option<u32>,
+}
+
+impl WantedSecLang {
+    /// The profile's settings as directives, to stand before the files: the Core Rule Set keeps what it finds set.
+    pub fn settings(&self) -> String {
+        let mut actions = Vec::new();
+        if let Some(level) = self.paranoia {
+            actions.push(format!("setvar:tx.blocking_paranoia_level={level}"));
+            actions.push(format!("setvar:tx.detection_paranoia_level={level}"));
+        }
+        if let Some(threshold) = self.threshold {
+            actions.push(format!("setvar:tx.inbound_anomaly_score_threshold={threshold}"));
+        }
+        if actions.is_empty() {
+            return String::new();
+        }
+        format!("SecAction \"id:{SETTINGS_ID},phase:1,pass,nolog,{}\"\n", actions.join(","))
+    }
+}
+
+/// The id of the rule that [`WantedSecLang::settings`] makes.
+const SETTINGS_ID: u32 = 4_294_967_295;
+
+/// Where SecLang rules come from: to read files is not this crate's business.
+pub trait SecLangSource {
+    /// The rules that are wanted; whoever asks again for the same gets the same. `Ok(None)`: they are wrong, which was
+    /// reported at `place` or in the files.
+    ///
+    /// # Errors
+    /// A sentence that says why they are not there at all.
+    fn load(&mut self, wanted: &WantedSecLang, place: &Place<'_>) -> Result<Option<SecLang>, String>;
+}
+
+/// Where there are no files: profiles that ask for some are unavailable.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoSecLang;
+
+impl SecLangSource for NoSecLang {
+    fn load(&mut self, _: &WantedSecLang, _: &Place<'_>) -> Result<Option<SecLang>, String> {
+        Err("there are no SecLang files here".to_owned())
+    }
+}
 
 impl Profile {
     /// Begins a transaction of the SecLang rules; `None` where the profile has none, or is off.

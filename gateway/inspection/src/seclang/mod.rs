@@ -13,7 +13,7 @@ mod syntax;
 mod values;
 mod variable;
 
-pub use self::join::LoadSecLang;
+pub use self::join::{NoSecLang, SecLangSource, WantedSecLang};
 pub(crate) use self::program::About;
 pub(crate) use self::run::Buffers;
 pub use self::run::{Action, Beginning, Interruption, MatchedRule, SecLang, Transaction};

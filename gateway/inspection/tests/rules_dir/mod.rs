@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rampart_inspection::{
-    CaseReport, Catalogue, Exclusions, Placed, Profiles, RawCase, RawExclusion, RawProfile, RawRule, compile_profiles,
-    run_cases,
+    CaseReport, Catalogue, Exclusions, NoSecLang, Placed, Profiles, RawCase, RawExclusion, RawProfile, RawRule,
+    compile_profiles, run_cases,
 };
 use rampart_settings::{Document, Report, Source, read};
 use schemars::JsonSchema;
@@ -77,7 +77,7 @@ pub(crate) fn compile(texts: &[(String, String)], routes: &[&str]) -> Shipped {
         }
     }
     let catalogue = Catalogue::compile(&rules);
-    let compiled = compile_profiles(&profiles, &catalogue, &mut |_, _| None);
+    let compiled = compile_profiles(&profiles, &catalogue, &mut NoSecLang);
     let exclusions = Exclusions::compile(&exclusions, &catalogue, &compiled, routes);
     let cases = run_cases(&catalogue, &cases);
     let findings = report.into_sorted().iter().map(ToString::to_string).collect();

@@ -15,7 +15,9 @@ use super::{Admin, CertificateFiles, Config, Http2, Listener, ListenerTls, Proce
 use crate::certificate;
 use crate::environment::Environment;
 use crate::load::Secrets;
-use crate::raw_config::{RawAdmin, RawHttpsPort, RawListener, RawListenerTls, RawProbe, RawProcess, RawProtocol};
+use crate::raw_config::{
+    RawAdmin, RawHttpsPort, RawListener, RawListenerTls, RawProbe, RawProcess, RawProtocol, anywhere,
+};
 use crate::routing::HostPattern;
 
 /// No deadline of a listener is longer.
@@ -72,8 +74,10 @@ pub(crate) fn compile(checks: &Checks<'_>, rules: PathBuf, place: &Place<'_>) ->
     let admin = read.section::<RawAdmin>("admin").and_then(|raw| read.admin(&raw));
     let probe = read.section::<RawProbe>("probe").and_then(|raw| address(&raw.address, &place.key("probe")));
     refuse_shared_addresses(&listeners, admin.as_ref(), probe, place);
+    let roots = checks.checked.read::<Vec<PathBuf>>(&place.key("seclang_roots")).unwrap_or_else(anywhere);
     Config {
         rules,
+        seclang_roots: roots.into_iter().map(|root| checks.folder.join(root)).collect(),
         trusted_proxies: TrustedProxies::compile(&raw.trusted_proxies, &process_place.key("trusted_proxies")),
         process: process(raw, checks.folder, &process_place),
         listeners,

@@ -11,6 +11,7 @@ use rampart_settings::{Checked, Document, Place, Report, Shape, Size, Source};
 use rampart_upstream::Upstream;
 use serde::de::DeserializeOwned;
 
+use super::seclang::SecLangs;
 use crate::config::{Config, check_name};
 use crate::raw_rules::{RawRoute, RawRulesFile};
 use crate::route::{self, Known, Route};
@@ -54,7 +55,12 @@ pub(crate) fn look_over(files: &[Source], report: &Report) {
 }
 
 /// Compiles all files together; what is wrong is reported.
-pub(crate) fn compile(files: &[Source], upstreams: &[Upstream], report: &Report) -> Compiled {
+pub(crate) fn compile(
+    files: &[Source],
+    upstreams: &[Upstream],
+    seclang: &mut SecLangs<'_>,
+    report: &Report,
+) -> Compiled {
     let documents: Vec<Document> = files.iter().filter_map(|source| Document::parse(source.clone(), report)).collect();
     let mut items = Items::default();
     let shape = Shape::of::<RawRulesFile>();
@@ -65,7 +71,7 @@ pub(crate) fn compile(files: &[Source], upstreams: &[Upstream], report: &Report)
 
     let catalogue = Catalogue::compile(&rules);
     excuse_broken_rules(&rules, &catalogue, report);
-    let profiles = compile_profiles(&raw_profiles, &catalogue, &mut |_, _| None);
+    let profiles = compile_profiles(&raw_profiles, &catalogue, seclang);
     for name in raw_profiles.keys().filter(|name| !profiles.contains_key(name.as_str())) {
         report.excuse(name);
     }

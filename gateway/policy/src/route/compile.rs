@@ -35,6 +35,12 @@ pub(crate) fn compile(raw: &RawRoute, index: usize, known: &Known<'_>, place: &P
         let names = known.profiles.keys().map(AsRef::as_ref);
         place.key("inspection").unknown_name("profile", &raw.inspection, names);
     }
+    if let Some(missing) = profile.and_then(|profile| profile.unavailable.as_deref()) {
+        place.key("inspection").error_help(
+            format!("the profile \"{}\" has no rules: {missing}", raw.inspection),
+            "put the files there, or name where they are in the profile's `seclang`",
+        );
+    }
     let own = body_mode(raw, place);
     let body_deadline = raw.body_deadline.map(|deadline| {
         if deadline.is_zero() || deadline > LONGEST_BODY_DEADLINE {

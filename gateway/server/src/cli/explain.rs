@@ -53,7 +53,10 @@ pub(super) fn explain(arguments: &ExplainArguments) -> anyhow::Result<Outcome> {
     let request = request(arguments)?;
     let profile = arguments.profile.as_deref().map(|name| profile_route(&snapshot, name)).transpose()?;
     let judge = profile.as_ref().map_or(Judge::Routes(&snapshot), Judge::Profile);
-    let explanation = Explanation(judge.ask(&request, &mut Workspace::default()));
+    let mut workspace = Workspace::default();
+    let mut answer = judge.ask(&request, &mut workspace);
+    answer.end(&mut workspace);
+    let explanation = Explanation(answer);
     if arguments.json {
         term::say_json(&explanation.to_json())?;
     } else {

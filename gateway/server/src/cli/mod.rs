@@ -104,6 +104,9 @@ fn profile_route(snapshot: &Snapshot, name: &str) -> anyhow::Result<Route> {
         let known: Vec<&str> = snapshot.profiles.keys().map(AsRef::as_ref).collect();
         anyhow::bail!("no profile \"{name}\"; there are {}", known.join(", "));
     };
+    if let Some(missing) = &profile.unavailable {
+        anyhow::bail!("the profile \"{name}\" has no rules: {missing}");
+    }
     Ok(Route::of_profile(profile))
 }
 

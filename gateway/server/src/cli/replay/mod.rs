@@ -114,8 +114,9 @@ fn judge_all<'r>(judge: Judge<'_>, recorded: &'r [Recorded], repeat: usize) -> P
     for round in 0..repeat {
         for (at, one) in recorded.iter().enumerate() {
             let began = Instant::now();
-            let answer = judge.ask(&one.request, &mut workspace);
+            let mut answer = judge.ask(&one.request, &mut workspace);
             let took = began.elapsed();
+            answer.end(&mut workspace);
             times.push(took);
             let micros = micros(took);
             if round > 0 {
