@@ -35,6 +35,17 @@ impl Findings {
     /// Oddities that are noted.
     pub const MAX_NOTES: usize = 16;
 
+    /// The higher of the two scores: that of the profile's own rules and that of its SecLang rules.
+    pub fn anomaly_score(&self) -> u32 {
+        self.score.max(self.seclang_score)
+    }
+
+    /// The ids of all rules that matched: the described ones of the profile's own, then those in SecLang.
+    pub fn rules(&self) -> impl Iterator<Item = &Arc<str>> {
+        let own = self.matches.iter().map(|found| &found.rule).filter(|rule| !self.seclang_rules.contains(rule));
+        own.chain(&self.seclang_rules)
+    }
+
     /// The sentence for the client: "Potential SQL injection detected in root.title". `place` says whether to tell
     /// where. `None` when no rule matched.
     pub fn sentence(&self, place: bool) -> Option<String> {

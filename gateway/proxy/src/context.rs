@@ -86,6 +86,8 @@ pub(crate) struct Decided {
     pub(crate) refusal: Option<Box<Refusal>>,
     pub(crate) score: u32,
     pub(crate) matches: Vec<Match>,
+    /// Ids of all rules that matched.
+    pub(crate) rules: Vec<Arc<str>>,
     /// The limit exceeded, or what has more than one reading, where that is what the verdict rests on.
     pub(crate) oddity: Option<Oddity>,
     /// Code that the event shows where nothing was refused (`would_block`).

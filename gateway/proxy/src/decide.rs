@@ -19,7 +19,7 @@ use rampart_decision::{
 use rampart_inspection::{BodyMode, Findings};
 use rampart_message::NormalisedPath;
 use rampart_policy::{Action, Redirect, Snapshot};
-use rampart_record::Verdict;
+use rampart_record::{MAX_RULES, Verdict};
 use rampart_upstream::Balance;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -336,8 +336,9 @@ fn note(ctx: &mut Context, judgement: Judgement) -> Option<Box<Refusal>> {
 
 /// The later findings are the fuller ones: they saw the body too.
 pub(crate) fn found(ctx: &mut Context, findings: Findings) {
-    if findings.score >= ctx.decided.score {
-        ctx.decided.score = findings.score;
+    ctx.decided.score = ctx.decided.score.max(findings.anomaly_score());
+    if findings.rules().next().is_some() {
+        ctx.decided.rules = findings.rules().take(MAX_RULES).cloned().collect();
     }
     if !findings.matches.is_empty() {
         ctx.decided.matches = findings.matches;

@@ -118,6 +118,7 @@ fn event(gateway: &Gateway, session: &Session, ctx: &mut Context, verdict: Verdi
         score: ctx.decided.score,
         status: refused.map(|refusal| refusal.status),
         micros: micros(ctx.decided.took),
+        rules: std::mem::take(&mut ctx.decided.rules),
         matches: oddity.into_iter().chain(matches.into_iter().map(|found| rule_match(redaction, found))).collect(),
     }
 }

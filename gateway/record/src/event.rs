@@ -21,6 +21,8 @@ pub const MAX_PATH_BYTES: usize = 2_048;
 pub const MAX_FIELD_BYTES: usize = 512;
 /// How many matches one event lists; the score still counts all of them.
 pub const MAX_MATCHES: usize = 64;
+/// Ids of rules in one event; more are cut.
+pub const MAX_RULES: usize = 512;
 
 /// One request that matched a rule or was not let through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +56,9 @@ pub struct SecurityEvent {
     pub status: Option<u16>,
     /// Microseconds that the decision took.
     pub micros: u64,
+    /// Ids of all rules that matched, also of those that `matches` has no room for; at most [`MAX_RULES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Arc<str>>,
     /// What matched, in the order in which it was found; at most [`MAX_MATCHES`].
     pub matches: Vec<RuleMatch>,
 }
@@ -126,6 +131,7 @@ impl SecurityEvent {
         self.route.iter_mut().for_each(tame_shared);
         self.code.iter_mut().for_each(tame_word);
         self.matches.truncate(MAX_MATCHES);
+        self.rules.truncate(MAX_RULES);
         self.matches.iter_mut().for_each(RuleMatch::bound);
         self
     }

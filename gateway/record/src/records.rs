@@ -212,6 +212,7 @@ mod tests {
             score: 5,
             status: Some(400),
             micros: 42,
+            rules: Vec::new(),
             matches: vec![RuleMatch {
                 rule: "sqli-drop".into(),
                 category: "sqli".into(),

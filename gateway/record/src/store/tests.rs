@@ -81,6 +81,7 @@ fn event(request_id: &str, time: &str) -> SecurityEvent {
         score: 5,
         status: Some(400),
         micros: 42,
+        rules: Vec::new(),
         matches: vec![matched("sqli-union-select")],
     }
 }

@@ -122,7 +122,7 @@ impl Explanation<'_> {
         json!({
             "route": self.0.route.map(|route| &*route.name), "profile": self.0.route.map(|r| &*r.profile.name),
             "path": self.0.path, "body": self.body(), "verdict": self.0.verdict.as_str(), "status": self.0.status,
-            "code": self.0.code.map(Code::as_str), "error": self.0.error, "score": self.0.findings.score, "matches": matches,
+            "code": self.0.code.map(Code::as_str), "error": self.0.error, "score": self.0.findings.anomaly_score(), "matches": matches,
         })
     }
 
@@ -141,7 +141,7 @@ impl Explanation<'_> {
         line("profile", self.0.route.map(|r| format!("{} (mode {:?})", r.profile.name, r.profile.mode).to_lowercase()));
         line("path", self.0.path.clone());
         line("body", self.body());
-        line("score", Some(self.0.findings.score.to_string()));
+        line("score", Some(self.0.findings.anomaly_score().to_string()));
         let redaction = Redaction::default();
         for found in &self.0.findings.matches {
             line(

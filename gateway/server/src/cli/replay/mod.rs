@@ -130,8 +130,8 @@ fn judge_all<'r>(judge: Judge<'_>, recorded: &'r [Recorded], repeat: usize) -> P
                 label: &one.label,
                 verdict: answer.verdict,
                 status: answer.status,
-                score: answer.findings.score,
-                rules: answer.findings.matches.iter().map(|found| found.rule.to_string()).collect(),
+                score: answer.findings.anomaly_score(),
+                rules: answer.findings.rules().map(ToString::to_string).collect(),
                 micros,
             });
         }
