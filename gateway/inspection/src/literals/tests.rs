@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::operator::Rx;
 
 fn hir(pattern: &str) -> Hir {
     regex_syntax::ParserBuilder::new()
@@ -113,4 +114,102 @@ proptest! {
             prop_assert!(clauses.admit(value.as_bytes()), "{} matches {} without {:?}", pattern, value, clauses);
         }
     }
+}
+
+/// A string that a pattern is likely to match; looks (`^`, `\b`) are left to chance.
+fn example(hir: &Hir, random: &mut impl FnMut(usize) -> usize, out: &mut Vec<u8>) {
+    use regex_syntax::hir::{Class, HirKind};
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => {}
+        HirKind::Literal(literal) => out.extend_from_slice(&literal.0),
+        HirKind::Class(class) => {
+            let ranges: Vec<(u32, u32)> = match class {
+                Class::Bytes(class) => class.ranges().iter().map(|r| (r.start().into(), r.end().into())).collect(),
+                Class::Unicode(class) => class.ranges().iter().map(|r| (r.start().into(), r.end().into())).collect(),
+            };
+            if !ranges.is_empty() {
+                let (start, end) = ranges[random(ranges.len())];
+                out.push(u8::try_from(start + u32::try_from(random((end - start + 1) as usize)).unwrap()).unwrap());
+            }
+        }
+        HirKind::Capture(capture) => example(&capture.sub, random, out),
+        HirKind::Repetition(repetition) => {
+            let most = repetition.max.unwrap_or(u32::MAX).min(repetition.min.saturating_add(2));
+            let times = repetition.min as usize + random((most - repetition.min + 1) as usize);
+            (0..times).for_each(|_| example(&repetition.sub, random, out));
+        }
+        HirKind::Concat(parts) => parts.iter().for_each(|part| example(part, random, out)),
+        HirKind::Alternation(parts) => example(&parts[random(parts.len())], random, out),
+    }
+}
+
+/// The patterns of the Core Rule Set, where they are to be had.
+fn core_rule_set() -> Option<Vec<Vec<u8>>> {
+    let given = std::env::var_os("RAMPART_SHARED").map(std::path::PathBuf::from);
+    let shared = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let folder = given.clone().unwrap_or(shared).join("crs/rules");
+    if !folder.is_dir() {
+        assert!(given.is_none(), "RAMPART_SHARED is set, but {} is missing", folder.display());
+        println!("skipped: {} is missing", folder.display());
+        return None;
+    }
+    let mut patterns = Vec::new();
+    for file in std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()) {
+        if file.extension().is_some_and(|extension| extension == "conf") {
+            let text = std::fs::read(&file).unwrap();
+            for line in
+                text.split(|byte| *byte == b'\n').filter(|line| line.trim_ascii_start().starts_with(b"SecRule "))
+            {
+                patterns.extend(operator_of(line, b"\"@rx ").or_else(|| operator_of(line, b"\"!@rx ")));
+            }
+        }
+    }
+    Some(patterns)
+}
+
+/// The argument of the operator that begins so: up to the next quote that is not escaped.
+fn operator_of(line: &[u8], begin: &[u8]) -> Option<Vec<u8>> {
+    let rest = &line[memchr::memmem::find(line, begin)? + begin.len()..];
+    let end = (0..rest.len())
+        .find(|at| rest[*at] == b'"' && rest[..*at].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0);
+    let text = String::from_utf8_lossy(&rest[..end?]).replace("\\\"", "\"");
+    (!text.contains("%{")).then(|| text.into_bytes())
+}
+
+/// Whatever a pattern of the Core Rule Set matches satisfies its clauses: on strings made from the patterns themselves.
+#[test]
+fn matches_of_the_core_rule_set_satisfy_their_clauses() {
+    let Some(patterns) = core_rule_set() else { return };
+    assert!(patterns.len() > 300, "{} patterns", patterns.len());
+    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    let mut random = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 11).unwrap() % below
+    };
+    let mut unproved = Vec::new();
+    for pattern in &patterns {
+        let rx = Rx::compile(pattern).unwrap();
+        let (clauses, mut matches) = (rx.clauses(), 0);
+        let text = String::from_utf8_lossy(pattern);
+        let braced = regex::Regex::new(r"\\x\{([0-9a-fA-F]{2})\}").unwrap();
+        let tree = hir(&braced.replace_all(&text, r"\x$1"));
+        for round in 0..60 {
+            let mut value = Vec::new();
+            if round % 2 == 1 {
+                value.extend_from_slice([&b"x "[..], b"= ", b"/", b"-", b"\n"][random(5)]);
+            }
+            example(&tree, &mut random, &mut value);
+            value.extend_from_slice([&b""[..], b" ", b"=1", b"z", b"\n"][random(5)]);
+            if rx.is_match(&value) {
+                matches += 1;
+                assert!(clauses.admit(&value), "{text} matches {} without {clauses:?}", value.escape_ascii());
+            }
+        }
+        if matches == 0 {
+            unproved.push(text.into_owned());
+        }
+    }
+    assert!(unproved.len() < 5, "nothing was made that they match: {unproved:#?}");
 }

@@ -11,6 +11,7 @@
 //! layout.value(&Value { domain, name, bytes }, &mut scratch, &mut sink)
 //!     // -> sink.spend(n)               bytes are about to be read; Break: the budget is spent
 //!     // -> sink.candidate(entry, text) entries[entry] may match text.bytes: run its operator (once per pair)
+//! // For values that recur: skip them if layout.is_settled(&value, &scratch); when nothing matched, layout.settle(..).
 //! ```
 //!
 //! Value by value and not rule by rule: a transformation chain is a path in a tree whose nodes are computed once per
@@ -26,6 +27,7 @@
 //! Never here: operators, scores, what a domain means (its number is the caller's).
 
 mod chain;
+mod memo;
 mod plan;
 mod prefilter;
 mod rarity;
@@ -35,10 +37,12 @@ mod texts;
 mod tests;
 
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
 
 use self::chain::Tree;
+use self::memo::Memo;
 use self::plan::{Place, Plan};
 use self::prefilter::{Candidates, Prefilter};
 use self::texts::Texts;
@@ -125,11 +129,14 @@ impl Text<'_> {
 pub(crate) struct Scratch {
     texts: Texts,
     candidates: Candidates,
+    memo: Memo,
 }
 
 /// The entries of a rule set, laid out for one pass per value.
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
+    /// Tells it apart from all others of the process; 0 only for the one without entries.
+    number: u64,
     tree: Tree,
     /// By entry.
     gates: Box<[Gate]>,
@@ -183,7 +190,9 @@ impl Layout {
         let plan::Laid { places, plans, prefilters } = plan::lay_out(entries, &gates, &tree)?;
         let lonely = |entry: &Entry| entry.requires.is_empty() && !entry.looks.is_empty();
         let unannounced = (0..).zip(entries).filter(|(_, entry)| lonely(entry)).map(|(number, _)| number).collect();
-        Ok(Self { tree, gates: gates.into(), places: places.into(), plans, prefilters, unannounced })
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { number, tree, gates: gates.into(), places: places.into(), plans, prefilters, unannounced })
     }
 
     /// Whether any entry looks at values of this domain.
@@ -196,6 +205,18 @@ impl Layout {
         &self.unannounced
     }
 
+    /// Whether [`Layout::settle`] was told lately that this value matches nothing, so that to scan it again is useless.
+    /// For values that recur from request to request, such as those of header fields.
+    pub(crate) fn is_settled(&self, value: &Value<'_>, scratch: &Scratch) -> bool {
+        scratch.memo.knows(self.number, value)
+    }
+
+    /// Remembers that no entry matched this value: every candidate was given, ran, and did not match, and none of that
+    /// depends on anything but the value, its domain and its name.
+    pub(crate) fn settle(&self, value: &Value<'_>, scratch: &mut Scratch) {
+        scratch.memo.remember(self.number, value);
+    }
+
     /// Gives `sink` the entries that may match a value, each with the text that it may match, in no order.
     ///
     /// # Errors
@@ -204,7 +225,7 @@ impl Layout {
         let place = self.places.get(usize::from(value.domain));
         let plan = place.and_then(|place| place.plan(value.name)).and_then(|at| self.plans.get(at));
         let Some(plan) = plan else { return ControlFlow::Continue(()) };
-        let Scratch { texts, candidates } = scratch;
+        let Scratch { texts, candidates, .. } = scratch;
         texts.make(&self.tree, plan, value.bytes, sink)?;
         for entry in &plan.always {
             self.give(*entry, None, value.bytes, texts, sink)?;
