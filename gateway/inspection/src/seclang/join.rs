@@ -27,8 +27,10 @@ pub struct WantedSecLang {
 }
 
 impl WantedSecLang {
-    /// The profile's settings as directives, to stand before the files: the Core Rule Set keeps what it finds set.
+    /// What stands before the files, as directives: which bodies are read as JSON and as XML, as ModSecurity's
+    /// recommended configuration has it, and the profile's own settings. The Core Rule Set keeps what it finds set.
     pub fn settings(&self) -> String {
+        let mut text = PROCESSORS.to_owned();
         let mut actions = Vec::new();
         if let Some(level) = self.paranoia {
             actions.push(format!("setvar:tx.blocking_paranoia_level={level}"));
@@ -37,15 +39,17 @@ impl WantedSecLang {
         if let Some(threshold) = self.threshold {
             actions.push(format!("setvar:tx.inbound_anomaly_score_threshold={threshold}"));
         }
-        if actions.is_empty() {
-            return String::new();
+        if !actions.is_empty() {
+            text.push_str(&format!("SecAction \"id:4294967295,phase:1,pass,nolog,{}\"\n", actions.join(",")));
         }
-        format!("SecAction \"id:{SETTINGS_ID},phase:1,pass,nolog,{}\"\n", actions.join(","))
+        text
     }
 }
 
-/// The id of the rule that [`WantedSecLang::settings`] makes.
-const SETTINGS_ID: u32 = 4_294_967_295;
+/// Rules that choose the processor of a body. Files may choose another one after them. The ids are out of everybody's way.
+const PROCESSORS: &str = r#"SecRule REQUEST_HEADERS:Content-Type "^(?:application(?:/soap\+|/)|text/)xml" "id:4294967293,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=XML"
+SecRule REQUEST_HEADERS:Content-Type "^(?:application/(?:[a-z0-9.-]+\+)?|text/)json" "id:4294967294,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=JSON"
+"#;
 
 /// Where SecLang rules come from: to read files is not this crate's business.
 pub trait SecLangSource {
