@@ -1,7 +1,7 @@
 //! The body, by the processor that phase 1 chose.
 //!
 //! Without a choice (`ctl:requestBodyProcessor`) only urlencoded and multipart bodies are taken apart, by the beginning of the
-//! Content-Type. Whatever the processor, `REQUEST_BODY` is the whole body after its content codings.
+//! Content-Type. Whatever the processor, but for that of XML, `REQUEST_BODY` is the whole body after its content codings.
 
 use rampart_message::{Limits, Message};
 
@@ -53,5 +53,9 @@ pub(crate) fn read_body<'a>(
     if !bytes.is_empty() {
         values.facts.body_length = Some(bytes.len() as u64);
     }
-    values.push_single(Source::RequestBody, Text::Given(bytes));
+    // ModSecurity 3 has it here too; the Core Rule Set, written for both of its versions, expects that rules see the text of a
+    // document and not its mark-up.
+    if values.facts.processor != Some(BodyProcessor::Xml) {
+        values.push_single(Source::RequestBody, Text::Given(bytes));
+    }
 }

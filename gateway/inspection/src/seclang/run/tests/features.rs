@@ -5,7 +5,7 @@ use std::time::Duration;
 use rampart_message::Version;
 
 use super::super::{Action, Interruption};
-use super::{Exchange, Outcome, load, load_plain};
+use super::{Exchange, Outcome, field, load, load_plain};
 use crate::engine::Scratch;
 
 /// Sends an exchange through rules; both ways of running them have to agree.
@@ -345,10 +345,10 @@ SecRule RESPONSE_BODY "@contains other" "id:4,phase:4,pass"
     check(&respond("/?a=1", "nothing"), None);
     assert_eq!(run(rules, &respond("/", "some other")).ids, [4]);
     let mut leak = respond("/?a=1", "a stack trace");
-    leak.response_headers.push(("X-Leak".to_owned(), "my secret".to_owned()));
+    leak.response_headers.push(field("X-Leak", "my secret"));
     check(&leak, interrupted(2, 3, 502, Action::Deny));
     let mut picture = respond("/?a=1", "a stack trace");
-    picture.response_headers = vec![("Content-Type".to_owned(), "image/png".to_owned())];
+    picture.response_headers = vec![field("Content-Type", "image/png")];
     check(&picture, None);
 }
 

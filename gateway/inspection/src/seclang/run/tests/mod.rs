@@ -19,13 +19,13 @@ use crate::seclang::values::Connection;
 /// A request, its response, and how they are judged.
 #[derive(Debug, Clone)]
 pub(super) struct Exchange {
-    pub(super) method: String,
-    pub(super) uri: String,
+    pub(super) method: Vec<u8>,
+    pub(super) uri: Vec<u8>,
     pub(super) version: Version,
-    pub(super) headers: Vec<(String, String)>,
+    pub(super) headers: Vec<(Vec<u8>, Vec<u8>)>,
     pub(super) body: Vec<u8>,
     pub(super) status: u16,
-    pub(super) response_headers: Vec<(String, String)>,
+    pub(super) response_headers: Vec<(Vec<u8>, Vec<u8>)>,
     pub(super) response_body: Vec<u8>,
     pub(super) client: SocketAddr,
     pub(super) server: SocketAddr,
@@ -49,13 +49,13 @@ pub(super) struct Outcome {
 impl Exchange {
     pub(super) fn get(uri: &str) -> Self {
         Self {
-            method: "GET".to_owned(),
-            uri: uri.to_owned(),
+            method: b"GET".to_vec(),
+            uri: uri.into(),
             version: Version::Http11,
-            headers: vec![("Host".to_owned(), "localhost".to_owned())],
+            headers: vec![field("Host", "localhost")],
             body: Vec::new(),
             status: 200,
-            response_headers: vec![("Content-Type".to_owned(), "text/html".to_owned())],
+            response_headers: vec![field("Content-Type", "text/html")],
             response_body: Vec::new(),
             client: SocketAddr::from(([200, 249, 12, 31], 123)),
             server: SocketAddr::from(([200, 249, 12, 31], 80)),
@@ -66,13 +66,13 @@ impl Exchange {
     }
 
     pub(super) fn post(uri: &str, content_type: &str, body: &str) -> Self {
-        let mut exchange = Self { method: "POST".to_owned(), body: body.into(), ..Self::get(uri) };
-        exchange.headers.push(("Content-Type".to_owned(), content_type.to_owned()));
+        let mut exchange = Self { method: b"POST".to_vec(), body: body.into(), ..Self::get(uri) };
+        exchange.headers.push(field("Content-Type", content_type));
         exchange
     }
 
     pub(super) fn with(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
+        self.headers.push(field(name, value));
         self
     }
 
@@ -86,8 +86,8 @@ impl Exchange {
         let limits = Limits::DEFAULT;
         let fields = borrowed(&self.headers);
         let head = Head {
-            method: self.method.as_bytes(),
-            target: self.uri.as_bytes(),
+            method: &self.method,
+            target: &self.uri,
             version: self.version,
             authority: None,
             headers: Headers::new(&fields),
@@ -123,8 +123,12 @@ impl Exchange {
     }
 }
 
-fn borrowed(fields: &[(String, String)]) -> Vec<(&[u8], &[u8])> {
-    fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect()
+pub(super) fn field(name: &str, value: &str) -> (Vec<u8>, Vec<u8>) {
+    (name.into(), value.into())
+}
+
+fn borrowed(fields: &[(Vec<u8>, Vec<u8>)]) -> Vec<(&[u8], &[u8])> {
+    fields.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect()
 }
 
 /// Rules from text, or what is wrong with them; `plain` asks for the slow and obvious way to run them.

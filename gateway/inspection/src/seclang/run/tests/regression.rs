@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use super::{Exchange, try_load};
+use super::{Exchange, field, try_load};
 
 /// Cases that use only what is supported and do not come out as expected: file, title or a part of it, reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
@@ -156,9 +156,9 @@ fn exchange(case: &Value) -> Exchange {
         let lines = value.as_array().into_iter().flatten().filter_map(Value::as_str);
         lines.flat_map(|line| [line, "\n"]).collect::<String>().into_bytes()
     };
-    let fields = |value: &Value| -> Vec<(String, String)> {
+    let fields = |value: &Value| -> Vec<(Vec<u8>, Vec<u8>)> {
         let fields = value.as_object().into_iter().flatten();
-        fields.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+        fields.filter_map(|(name, value)| Some(field(name, value.as_str()?))).collect()
     };
     let address = |end: &Value, port: u64| {
         let ip = end["ip"].as_str().and_then(|ip| ip.parse().ok()).unwrap_or(IpAddr::from([127, 0, 0, 1]));
@@ -167,7 +167,7 @@ fn exchange(case: &Value) -> Exchange {
     let response = &case["response"];
     let basic = Exchange::get(&text(&request["uri"], "/"));
     Exchange {
-        method: text(&request["method"], "GET"),
+        method: text(&request["method"], "GET").into(),
         headers: fields(&request["headers"]),
         body: lines(&request["body"]),
         status: 200,

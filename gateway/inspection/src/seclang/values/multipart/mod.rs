@@ -338,7 +338,9 @@ impl<'v, 'b, 'a> Reader<'v, 'b, 'a> {
         };
         let values = &mut *self.values;
         for line in part.headers {
-            values.push(Source::MultipartPartHeader, name, line);
+            // ModSecurity leaves its line end on the last field of a part; rules of the Core Rule Set expect none.
+            let length = values.bytes(line).trim_ascii_end().len();
+            values.push(Source::MultipartPartHeader, name, line.part(0, length));
         }
         let content = part.content.and_then(|(from, to)| self.body.get(from..to)).unwrap_or_default();
         let Some(file_name) = part.file_name else {
