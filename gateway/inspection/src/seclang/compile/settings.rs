@@ -1,7 +1,7 @@
 //! What directives set for all rules. The last of a kind counts.
 //!
 //! Where a directive is absent, bodies of requests are inspected and those of responses are not, the engine is on, and
-//! the limits are those of the reference manual.
+//! the limits are those of the reference manual, save that no argument is left out.
 
 use super::super::ast::{EngineMode, Location, Setting};
 use super::super::program::{Note, Settings};
@@ -17,7 +17,8 @@ impl Default for Settings {
             request_body_no_files_limit: 1 << 20,
             request_body_reject: true,
             json_depth: 10_000,
-            arguments: 1_000,
+            // No limit but the parsers' own, which refuse: arguments that are not read could hide anything.
+            arguments: u32::MAX,
             response_body_limit: 512 << 10,
             response_body_reject: false,
             argument_separator: b'&',
