@@ -11,8 +11,8 @@ const SETTINGS: &str = "settings of the profile";
 
 /// What was loaded so far.
 pub(crate) struct SecLangs<'s> {
-    /// Relative paths are relative to it.
-    folder: &'s Path,
+    /// Relative paths are relative to it. Absolute, so that they are not looked for below each root in turn.
+    folder: PathBuf,
     roots: Option<RootedFiles>,
     report: &'s Report,
     loaded: Vec<(WantedSecLang, Option<SecLang>)>,
@@ -20,13 +20,16 @@ pub(crate) struct SecLangs<'s> {
 
 impl<'s> SecLangs<'s> {
     /// A loader for files below `roots`. One that is not there is an error of `config.toml`, at `place`.
-    pub(crate) fn new(folder: &'s Path, roots: &[PathBuf], place: &Place<'_>, report: &'s Report) -> Self {
+    pub(crate) fn new(folder: &Path, roots: &[PathBuf], place: &Place<'_>, report: &'s Report) -> Self {
         let roots = RootedFiles::new(roots).map_err(|(root, error)| {
             place.key("seclang_roots").error_help(
                 format!("the directory {} cannot be used: {error}", root.display()),
                 "name directories that exist",
             );
         });
+        // The folder of `config.toml`, named like this, is the empty path.
+        let here = std::path::absolute(Path::new(".").join(folder));
+        let folder = here.unwrap_or_else(|_| folder.to_owned());
         Self { folder, roots: roots.ok(), report, loaded: Vec::new() }
     }
 

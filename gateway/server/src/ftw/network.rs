@@ -185,11 +185,9 @@ fn read_event(event: &Value, record: &mut Record) {
     for found in list("matches") {
         let text = |member: &str| found.get(member).and_then(Value::as_str).unwrap_or_default();
         record.add(text("rule"));
-        let data = match found.get("data").and_then(Value::as_str) {
-            Some(data) => data.to_owned(),
-            None => format!("Matched Data: {value} found within {}: {value}", text("target"), value = text("value")),
-        };
+        let data = format!("Matched Data: {value} found within {}: {value}", text("target"), value = text("value"));
         record.lines.push(line(text("rule"), text("message"), data.as_bytes(), text("severity")));
+        record.is_abridged = true;
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Record {
     pub(crate) ids: Vec<String>,
     /// One line for each description of a match, as ModSecurity writes them.
     pub(crate) lines: Vec<Vec<u8>>,
+    /// The lines are not all there is, or not word by word what ModSecurity writes.
+    pub(crate) is_abridged: bool,
 }
 
 impl Record {

@@ -1,18 +1,22 @@
 //! This process as the target: `decision` judges by one profile, and a backend that reflects stands behind it.
+//!
+//! Both halves of an exchange are judged, as the proxy asks for them: the request, then the head and the body of what the
+//! backend answers. No admission comes before it: what the proxy would refuse for its framing is judged here all the same.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use rampart_decision::Workspace;
+use rampart_decision::{Exchange, Refusal, Want, Workspace};
 use rampart_inspection::Findings;
+use rampart_message::{Headers, ResponseHead, Version};
 use rampart_policy::Route;
 
 use super::observed::{Observed, Record, line};
-use super::reflect;
+use super::reflect::{self, Reflected};
 use super::run::Target;
 use super::suite::Stage;
 use super::wire::{self, Answer};
-use crate::asked::{self, Judge};
+use crate::asked::{Judge, Request};
 
 /// One profile, asked in this process.
 pub(crate) struct Offline<'r> {
@@ -27,15 +31,16 @@ impl<'r> Offline<'r> {
         Self { route, workspaces: Mutex::default() }
     }
 
-    fn ask(&self, request: &asked::Request) -> (asked::Answer<'r>, u64) {
-        let mut workspaces = self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut workspace = workspaces.pop().unwrap_or_default();
-        drop(workspaces);
+    fn judge(&self, request: &Request, reflected: Reflected, workspace: &mut Workspace) -> Observed {
         let started = Instant::now();
-        let answer = Judge::Profile(self.route).ask(request, &mut workspace);
+        let mut judged = Judge::Profile(self.route).ask(request, workspace);
+        let (answer, record) = match (judged.status, judged.exchange.take()) {
+            (Some(status), _) => (refused(status, judged.error.unwrap_or_default()), record(&judged.findings)),
+            (None, None) => (Answer::from(reflected), record(&judged.findings)),
+            (None, Some(exchange)) => respond(exchange, request.version, reflected, workspace),
+        };
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
-        (answer, micros)
+        Observed { answer: Some(answer), error: None, record: Some(record), micros }
     }
 }
 
@@ -45,16 +50,12 @@ impl Target for Offline<'_> {
             let answer = Some(Answer::bare(400));
             return Observed { answer, record: Some(Record::default()), ..Observed::default() };
         };
-        let (judged, micros) = self.ask(&request);
-        let record = Some(record(&judged.findings));
-        let answer = if let Some(status) = judged.status {
-            Answer { body: judged.error.unwrap_or_default().into_bytes(), ..Answer::bare(status) }
-        } else {
-            let asked = stage.reflection().map(reflect::reflect);
-            let reflected = asked.unwrap_or_else(|| reflect::backend(&request.method, &request.target, &request.body));
-            Answer { status: reflected.status, fields: reflected.fields, body: reflected.body }
-        };
-        Observed { answer: Some(answer), error: None, record, micros }
+        let asked = stage.reflection().map(reflect::reflect);
+        let reflected = asked.unwrap_or_else(|| reflect::backend(&request.method, &request.target, &request.body));
+        let mut workspace = self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let observed = self.judge(&request, reflected, &mut workspace);
+        self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+        observed
     }
 
     fn complete(&self, _observed: &mut [&mut Observed]) -> anyhow::Result<()> {
@@ -62,9 +63,62 @@ impl Target for Offline<'_> {
     }
 }
 
+/// Takes the backend's answer through the rest of the exchange.
+fn respond(
+    mut exchange: Box<Exchange>,
+    version: Version,
+    reflected: Reflected,
+    workspace: &mut Workspace,
+) -> (Answer, Record) {
+    let now = SystemTime::now();
+    let judged = judge_response(&mut exchange, version, &reflected, now, workspace);
+    let lines: Vec<Vec<u8>> = exchange.log_lines().map(String::into_bytes).collect();
+    let (findings, _) = exchange.end(now, workspace);
+    let mut record = record(&findings);
+    record.lines = lines;
+    let answer = match judged {
+        Ok(()) => Answer::from(reflected),
+        Err(refusal) => refused(refusal.status, refusal.error.into_owned()),
+    };
+    (answer, record)
+}
+
+fn judge_response(
+    exchange: &mut Exchange,
+    version: Version,
+    reflected: &Reflected,
+    now: SystemTime,
+    workspace: &mut Workspace,
+) -> Result<(), Box<Refusal>> {
+    let length = reflected.body.len().to_string();
+    let mut fields: Vec<(&[u8], &[u8])> =
+        reflected.fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+    fields.push((b"Content-Length", length.as_bytes()));
+    let head = ResponseHead { status: reflected.status, version, headers: Headers::new(&fields) };
+    let seen = match exchange.head(head, now, workspace)? {
+        Want::Nothing => &[],
+        Want::Body { limit_bytes } => reflected.body.get(..limit_bytes).unwrap_or(&reflected.body),
+    };
+    let is_whole = seen.is_empty() || seen.len() == reflected.body.len();
+    exchange.body(seen, is_whole, now, workspace)
+}
+
+fn refused(status: u16, error: String) -> Answer {
+    Answer { body: error.into_bytes(), ..Answer::bare(status) }
+}
+
+impl From<Reflected> for Answer {
+    fn from(reflected: Reflected) -> Self {
+        Self { status: reflected.status, fields: reflected.fields, body: reflected.body }
+    }
+}
+
 /// What would be logged of these findings.
 fn record(findings: &Findings) -> Record {
     let mut record = Record::default();
+    for id in &findings.seclang_rules {
+        record.add(id);
+    }
     for found in &findings.matches {
         record.add(&found.rule);
         let mut data = b"Matched Data: ".to_vec();

@@ -167,7 +167,7 @@ impl<F: Fn(&str) -> (Answer, Vec<&'static str>) + Sync> Target for Scripted<F> {
         let text = String::from_utf8_lossy(bytes).into_owned();
         let (answer, ids) = (self.script)(&text);
         self.sent.lock().unwrap().push(text);
-        let record = Record { ids: ids.into_iter().map(str::to_owned).collect(), lines: Vec::new() };
+        let record = Record { ids: ids.into_iter().map(str::to_owned).collect(), ..Record::default() };
         Observed { answer: Some(answer), error: None, record: Some(record), micros: 3 }
     }
 

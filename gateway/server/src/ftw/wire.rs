@@ -2,7 +2,8 @@
 //!
 //! A request is read as the gateway's HTTP library reads it: what that refuses before any phase runs (RFC 9112: a line
 //! without a colon, a control character in a value, a method that is no token) is refused here, too, with the same bare
-//! 400. Apart from that nothing is repaired: spelling, order and repetitions of fields are kept, because rules look at them.
+//! 400, and a fragment of the target is dropped as it drops it. Apart from that nothing is repaired: spelling, order and
+//! repetitions of fields are kept, because rules look at them.
 
 use rampart_message::Version;
 
@@ -80,6 +81,7 @@ fn request_line(line: &[u8]) -> Option<(Vec<u8>, Vec<u8>, Version)> {
         b"HTTP/1.1" => Version::Http11,
         _ => return None,
     };
+    let target = target.split(|byte| *byte == b'#').next()?;
     let is_sound = is_token(method) && !target.is_empty() && target.iter().all(|byte| *byte > b' ' && *byte != 0x7f);
     (is_sound && words.next().is_none()).then(|| (method.to_vec(), target.to_vec(), version))
 }
@@ -152,6 +154,13 @@ mod tests {
         let expect: [(&[u8], &[u8]); 4] =
             [(b"Host", b"h"), (b"x-A", b"1"), (b"X-a", b"\xff"), (b"Content-Length", b"3")];
         assert_eq!(fields, expect);
+    }
+
+    #[test]
+    fn a_fragment_is_dropped() {
+        let target = |line: &str| request(format!("{line}\r\n\r\n").as_bytes()).map(|request| request.target);
+        assert_eq!(target("GET /a?b#c HTTP/1.1").as_deref(), Some(&b"/a?b"[..]));
+        assert_eq!(target("GET #c HTTP/1.1"), None);
     }
 
     #[test]
