@@ -83,6 +83,12 @@ impl ByteSet {
         if self.meets(Self::UPPER) { Self(self.0 & !Self::UPPER.0 | Self::LOWER.0) } else { self }
     }
 
+    /// Whether every class of the set is in the other one.
+    #[cfg(test)]
+    pub(crate) const fn within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
+
     /// Whether there is no class in it.
     pub(crate) const fn is_empty(self) -> bool {
         self.0 == 0

@@ -92,6 +92,12 @@ impl Clauses {
         Self { literals: parts.into_iter().map(clause).collect(), bytes: bytes.into() }
     }
 
+    /// Classes of bytes: a value that satisfies the clauses holds a byte of each of these sets.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = ByteSet> {
+        let of_literals = |clause: &Clause| telling(clause.literals.iter(), clause.bytes);
+        self.bytes.iter().copied().chain(self.literals.iter().filter_map(of_literals))
+    }
+
     /// Whether nothing is known.
     pub(crate) fn is_empty(&self) -> bool {
         self.literals.is_empty() && self.bytes.is_empty()
@@ -110,10 +116,13 @@ impl Clauses {
 /// The classes of bytes of which a clause needs one: of each literal its most telling byte. `None` when that says
 /// nothing.
 fn bytes_of(part: &Part) -> Option<ByteSet> {
-    let telling = |literal: &Vec<u8>| literal.iter().copied().max_by_key(|byte| byte_weight(*byte));
-    let mut set = ByteSet::covering(part.bytes.iter());
-    for literal in &part.strings {
-        let byte = telling(literal)?;
+    telling(part.strings.iter(), ByteSet::covering(part.bytes.iter()))
+}
+
+fn telling<'l>(literals: impl Iterator<Item = &'l Vec<u8>>, others: ByteSet) -> Option<ByteSet> {
+    let mut set = others;
+    for literal in literals {
+        let byte = literal.iter().copied().max_by_key(|byte| byte_weight(*byte))?;
         set = set.or(ByteSet::covering([byte, byte.to_ascii_uppercase()]));
     }
     // Small letters are in almost every value.

@@ -15,6 +15,30 @@ pub(super) struct Node {
     pub(super) triggers: Option<ByteSet>,
 }
 
+/// What a step that [`narrows`] may put into a text that did not hold it.
+pub(super) const NARROW: ByteSet = ByteSet::SPACE.or(ByteSet::LOWER);
+
+/// Whether a step makes no bytes of classes that the text did not hold, those of [`NARROW`] apart.
+/// (`remove_comments` makes NUL of a comment without an end.)
+pub(super) const fn narrows(step: Transformation) -> bool {
+    use Transformation as T;
+    matches!(
+        step,
+        T::Lowercase
+            | T::RemoveNulls
+            | T::ReplaceNulls
+            | T::CmdLine
+            | T::RemoveWhitespace
+            | T::CompressWhitespace
+            | T::ReplaceComments
+            | T::RemoveCommentsChar
+            | T::NormalizePath
+            | T::TrimLeft
+            | T::TrimRight
+            | T::Trim
+    )
+}
+
 /// All chains. Node 0 is the value itself and not in the list; parents stand before their children.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
@@ -61,5 +85,43 @@ impl Tree {
             }
         }
         (0..).zip(needed).skip(1).filter(|(_, needed)| *needed).map(|(node, _)| node).collect()
+    }
+
+    /// Whether `node` is `ancestor` or comes after it.
+    pub(super) fn is_below(&self, node: u16, ancestor: u16) -> bool {
+        let mut at = node;
+        while at != ancestor {
+            let Some(step) = self.node(at) else { return false };
+            at = step.parent;
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn narrow_steps_make_nothing_new(value in r#"([a-cA-C0-9 ./*,;'"^\\<>!#\-\t\n\x00\xe9]|/\*|\*/|<!--|\.\./){0,24}"#) {
+            use Transformation as T;
+            for step in [
+                T::Lowercase, T::RemoveNulls, T::ReplaceNulls, T::CmdLine, T::RemoveWhitespace, T::CompressWhitespace,
+                T::ReplaceComments, T::RemoveCommentsChar, T::NormalizePath, T::TrimLeft, T::TrimRight,
+                T::Trim,
+            ] {
+                prop_assert!(narrows(step));
+                let mut out = Vec::new();
+                if step.apply(value.as_bytes(), &mut out) {
+                    let (before, after) = (ByteSet::of(value.as_bytes()), ByteSet::of(&out));
+                    prop_assert!(after.within(before.or(NARROW)), "{:?} makes {:?} of {:?}", step, out, value);
+                }
+            }
+        }
     }
 }

@@ -184,7 +184,7 @@ impl Layout {
         let mut tree = Tree::default();
         let gate = |entry: &Entry| {
             let ends = tree.insert(&entry.chain, entry.multi_match)?;
-            Ok(Gate { ends, bytes: entry.requires.bytes.clone() })
+            Ok(Gate { ends, bytes: entry.requires.needs().collect() })
         };
         let gates: Vec<Gate> = entries.iter().map(gate).collect::<Result<_, String>>()?;
         let plan::Laid { places, plans, prefilters } = plan::lay_out(entries, &gates, &tree)?;
@@ -226,17 +226,12 @@ impl Layout {
         let plan = place.and_then(|place| place.plan(value.name)).and_then(|at| self.plans.get(at));
         let Some(plan) = plan else { return ControlFlow::Continue(()) };
         let Scratch { texts, candidates, .. } = scratch;
-        texts.make(&self.tree, plan, value.bytes, sink)?;
+        texts.make(&self.tree, &self.gates, plan, value.bytes, sink)?;
         for entry in &plan.always {
             self.give(*entry, None, value.bytes, texts, sink)?;
         }
-        let Some(prefilter) = plan.prefilter.and_then(|at| self.prefilters.get(at)) else {
-            return ControlFlow::Continue(());
-        };
         for text in 0..texts.len() {
-            if !texts.is_sought(text) {
-                continue;
-            }
+            let Some(prefilter) = self.announcing(plan, text, texts) else { continue };
             let bytes = texts.bytes(text, value.bytes);
             sink.spend(bytes.len())?;
             prefilter.scan(bytes, texts.held(text), candidates);
@@ -246,6 +241,23 @@ impl Layout {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// The prefilter for a text: that of the plan, or a smaller one where only entries of one node can match the text;
+    /// `None` when none can.
+    fn announcing(&self, plan: &Plan, text: usize, texts: &Texts) -> Option<&Prefilter> {
+        let mut chosen = None;
+        let held = texts.held(text);
+        for sought in &plan.sought {
+            if texts.scanned_as(texts.of_node(sought.node)) != text || !sought.may_match(held, &self.gates) {
+                continue;
+            }
+            if chosen.replace(sought.prefilter).is_some() {
+                chosen = plan.prefilter;
+                break;
+            }
+        }
+        self.prefilters.get(chosen?)
     }
 
     /// Gives an entry with its texts, those that `scanned` stands for or all.

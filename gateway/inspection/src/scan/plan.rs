@@ -3,7 +3,7 @@
 //! Which entries look there, which transformations they need, which prefilter announces them. Domains and names with the
 //! same entries share one plan.
 
-use super::chain::Tree;
+use super::chain::{NARROW, Tree, narrows};
 use super::prefilter::Prefilter;
 use super::{Entry, Gate, MAX_DOMAINS};
 use crate::bytes::ByteSet;
@@ -18,7 +18,7 @@ pub(super) struct Plan {
     /// Entries that may look there, in order.
     pub(super) entries: Vec<u16>,
     /// Nodes to compute, parents first, without node 0.
-    pub(super) nodes: Vec<u16>,
+    pub(super) nodes: Vec<Needed>,
     /// Byte classes of which a value must hold one for any of the nodes to change it; `None`: any value may change.
     pub(super) triggers: Option<ByteSet>,
     /// Entries that no literal announces.
@@ -26,7 +26,46 @@ pub(super) struct Plan {
     /// Which prefilter announces the others.
     pub(super) prefilter: Option<usize>,
     /// Nodes whose texts these compare.
-    pub(super) sought: Vec<u16>,
+    pub(super) sought: Vec<Sought>,
+}
+
+/// A node to compute.
+#[derive(Debug)]
+pub(super) struct Needed {
+    pub(super) node: u16,
+    /// The entries for which its text and those after it are made, where they are few, each needs certain bytes, and
+    /// none of the steps makes such bytes of others; otherwise empty.
+    entries: Vec<u16>,
+}
+
+impl Needed {
+    /// Whether the text is worth making of one that holds bytes of these classes.
+    pub(super) fn is_worth(&self, held: ByteSet, gates: &[Gate]) -> bool {
+        let held = held.or(NARROW);
+        let admits = |entry: &u16| gates.get(usize::from(*entry)).is_some_and(|gate| gate.admits(held));
+        self.entries.is_empty() || self.entries.iter().any(admits)
+    }
+}
+
+/// A node whose text entries compare that literals announce.
+#[derive(Debug)]
+pub(super) struct Sought {
+    pub(super) node: u16,
+    /// The entries.
+    entries: Vec<u16>,
+    /// Which prefilter announces these and no others.
+    pub(super) prefilter: usize,
+}
+
+/// Entries beyond which it is not asked whether one of them can match.
+const FEW: usize = 12;
+
+impl Sought {
+    /// Whether one of the entries can match a text that holds bytes of these classes.
+    pub(super) fn may_match(&self, held: ByteSet, gates: &[Gate]) -> bool {
+        let admits = |entry: &u16| gates.get(usize::from(*entry)).is_some_and(|gate| gate.admits(held));
+        self.entries.len() > FEW || self.entries.iter().any(admits)
+    }
 }
 
 /// The plans of one domain, by position.
@@ -122,19 +161,44 @@ impl Draft<'_> {
         let announced =
             |entry: &u16| self.entries.get(usize::from(*entry)).is_some_and(|e| !e.requires.literals.is_empty());
         let (announced, always): (Vec<u16>, Vec<u16>) = chosen.iter().partition(|entry| announced(entry));
+        let gates = self.gates;
         let ends = |entries: &[u16]| -> Vec<u16> {
-            let gates = entries.iter().filter_map(|entry| self.gates.get(usize::from(*entry)));
+            let gates = entries.iter().filter_map(|entry| gates.get(usize::from(*entry)));
             let mut ends: Vec<u16> = gates.flat_map(|gate| &gate.ends).copied().collect();
             ends.sort_unstable();
             ends.dedup();
             ends
         };
-        let (nodes, sought) = (self.tree.closure(ends(&chosen).into_iter()), ends(&announced));
+        let nodes = self.tree.closure(ends(&chosen).into_iter());
+        let needed = nodes.iter().map(|node| self.needed(*node, &nodes, &chosen)).collect();
+        let sought =
+            ends(&announced).into_iter().map(|node| self.sought(node, &announced)).collect::<Result<_, _>>()?;
         let triggers = nodes.iter().filter_map(|node| self.tree.node(*node)).map(|node| node.triggers);
         let triggers = triggers.into_iter().try_fold(ByteSet::default(), |all, one| Some(all.or(one?)));
         let prefilter = if announced.is_empty() { None } else { Some(self.prefilter(announced)?) };
-        self.laid.plans.push(Plan { entries: chosen, nodes, triggers, always, prefilter, sought });
+        self.laid.plans.push(Plan { entries: chosen, nodes: needed, triggers, always, prefilter, sought });
         Ok(Some(self.laid.plans.len() - 1))
+    }
+
+    fn needed(&self, node: u16, nodes: &[u16], chosen: &[u16]) -> Needed {
+        let below = |other: &u16| self.tree.is_below(*other, node);
+        let narrow = |other: &u16| self.tree.node(*other).is_some_and(|node| narrows(node.step));
+        let gate = |entry: &u16| self.gates.get(usize::from(*entry));
+        let entries: Vec<u16> = chosen
+            .iter()
+            .copied()
+            .filter(|entry| gate(entry).is_some_and(|gate| gate.ends.iter().any(below)))
+            .collect();
+        let telling = entries.len() <= FEW
+            && entries.iter().all(|entry| gate(entry).is_some_and(|gate| !gate.bytes.is_empty()))
+            && nodes.iter().filter(|other| below(other)).all(narrow);
+        Needed { node, entries: if telling { entries } else { Vec::new() } }
+    }
+
+    fn sought(&mut self, node: u16, announced: &[u16]) -> Result<Sought, String> {
+        let compares = |entry: &u16| self.gates.get(usize::from(*entry)).is_some_and(|gate| gate.ends.contains(&node));
+        let entries: Vec<u16> = announced.iter().copied().filter(compares).collect();
+        Ok(Sought { node, prefilter: self.prefilter(entries.clone())?, entries })
     }
 
     fn prefilter(&mut self, announced: Vec<u16>) -> Result<usize, String> {

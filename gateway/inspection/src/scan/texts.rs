@@ -5,9 +5,9 @@
 
 use std::ops::ControlFlow;
 
-use super::Sink;
 use super::chain::{Node, Tree};
 use super::plan::Plan;
+use super::{Gate, Sink};
 use crate::bytes::ByteSet;
 use crate::transform::Transformation;
 
@@ -25,8 +25,6 @@ pub(super) struct Texts {
 #[derive(Debug, Clone, Copy, Default)]
 struct Known {
     held: ByteSet,
-    /// An entry that literals announce compares it, or its lower case.
-    sought: bool,
     /// The text that it is the lower case of.
     lower_of: Option<usize>,
     /// Its buffer does not hold it yet.
@@ -49,11 +47,6 @@ impl Texts {
         self.known.get(text).map(|known| known.held).unwrap_or_default()
     }
 
-    /// Whether a text is to be scanned for literals.
-    pub(super) fn is_sought(&self, text: usize) -> bool {
-        self.known.get(text).is_some_and(|known| known.sought)
-    }
-
     /// The text whose scan announces what may match this one.
     pub(super) fn scanned_as(&self, text: usize) -> usize {
         self.known.get(text).and_then(|known| known.lower_of).unwrap_or(text)
@@ -65,40 +58,43 @@ impl Texts {
     }
 
     /// Runs the transformations of a plan on a value.
-    pub(super) fn make(&mut self, tree: &Tree, plan: &Plan, value: &[u8], sink: &mut impl Sink) -> ControlFlow<()> {
+    pub(super) fn make(
+        &mut self,
+        tree: &Tree,
+        gates: &[Gate],
+        plan: &Plan,
+        value: &[u8],
+        sink: &mut impl Sink,
+    ) -> ControlFlow<()> {
         let held = ByteSet::of(value);
         self.known.clear();
         self.known.push(Known { held, ..Known::default() });
         self.of_node.clear();
         if !plan.nodes.is_empty() && plan.triggers.is_none_or(|triggers| triggers.meets(held)) {
             self.of_node.resize(tree.len(), 0);
-            for at in &plan.nodes {
-                let Some(node) = tree.node(*at) else { continue };
-                let text = self.step(node, value, sink)?;
-                if let (Some(slot), Ok(text)) = (self.of_node.get_mut(usize::from(*at)), u16::try_from(text)) {
+            for needed in &plan.nodes {
+                let Some(node) = tree.node(needed.node) else { continue };
+                let from = self.of_node(node.parent);
+                // Where it is not worth making, no entry that compares it can match the text that it is made of either.
+                let worth = needed.is_worth(self.held(from), gates);
+                let text = if worth { self.step(node, from, value, sink)? } else { from };
+                if let (Some(slot), Ok(text)) = (self.of_node.get_mut(usize::from(needed.node)), u16::try_from(text)) {
                     *slot = text;
                 }
-            }
-        }
-        for node in &plan.sought {
-            let scanned = self.scanned_as(self.of_node(*node));
-            if let Some(known) = self.known.get_mut(scanned) {
-                known.sought = true;
             }
         }
         ControlFlow::Continue(())
     }
 
     /// The text that one step makes.
-    fn step(&mut self, node: &Node, value: &[u8], sink: &mut impl Sink) -> ControlFlow<(), usize> {
-        let from = self.of_node(node.parent);
+    fn step(&mut self, node: &Node, from: usize, value: &[u8], sink: &mut impl Sink) -> ControlFlow<(), usize> {
         let held = self.held(from);
         if node.triggers.is_some_and(|triggers| !triggers.meets(held)) {
             return ControlFlow::Continue(from);
         }
         let made = self.known.len();
         if node.step == Transformation::Lowercase {
-            self.known.push(Known { held: held.lowered(), lower_of: Some(from), pending: true, sought: false });
+            self.known.push(Known { held: held.lowered(), lower_of: Some(from), pending: true });
             return ControlFlow::Continue(made);
         }
         self.complete(from, value, sink)?;
