@@ -1,6 +1,7 @@
 //! Tests of the run, each on rules as an administrator writes them.
 
 mod features;
+mod profiles;
 mod regression;
 
 use std::net::SocketAddr;
