@@ -14,6 +14,7 @@ mod architecture;
 mod balance;
 mod body_before_upstream;
 mod commands;
+mod conformance;
 mod forwarding;
 mod hostile;
 mod limits;
