@@ -7,7 +7,6 @@ crs=$shared/crs
 here=tests/bench/inspection
 release=${CARGO_TARGET_DIR:-target}/release
 rampart=${RAMPART:-$release/rampart}
-bare=${BARE:-$release/bare-proxy}
 
 skip() {
     echo "inspection bench skipped: $1"
