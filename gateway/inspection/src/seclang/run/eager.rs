@@ -11,6 +11,7 @@ use super::state::{Seen, State};
 use crate::scan::{self, Sink, Text};
 use crate::seclang::program::{Operand, Test};
 use crate::seclang::values::{ValueRef, Values};
+use crate::seclang::variable::Source;
 
 /// Scans the values from position `from` on.
 pub(super) fn scan(
@@ -28,11 +29,18 @@ pub(super) fn scan(
         if !layout.looks_at(domain) {
             continue;
         }
-        let mut recorder =
-            Recorder { rules, values, exempted, state, value, index, name: None, texts: SmallVec::new() };
         let wanted = scan::Value { domain, name: value.name, bytes: value.bytes };
+        let recurs = matches!(value.source, Source::Header | Source::Cookie);
+        if recurs && layout.is_settled(&wanted, scratch) {
+            continue;
+        }
+        let mut recorder =
+            Recorder { rules, values, exempted, state, value, index, name: None, texts: SmallVec::new(), held: false };
         if layout.value(&wanted, scratch, &mut recorder).is_break() {
             return;
+        }
+        if recurs && !recorder.held {
+            layout.settle(&wanted, scratch);
         }
     }
 }
@@ -49,6 +57,8 @@ struct Recorder<'r, 'v> {
     name: Option<Span>,
     /// Texts of the value that were kept, by address and length: what several rules match is kept once.
     texts: SmallVec<[(usize, usize, Span); 4]>,
+    /// Whether any operator held, be it for a value that is exempt.
+    held: bool,
 }
 
 impl Sink for Recorder<'_, '_> {
@@ -63,9 +73,11 @@ impl Sink for Recorder<'_, '_> {
             return ControlFlow::Continue(());
         }
         self.spend(text.bytes.len())?;
-        if operator.is_match(text.bytes) != *negated
-            && !self.exempted.covers(&rule.about, self.values, self.index, &self.value)
-        {
+        if operator.is_match(text.bytes) == *negated {
+            return self.go_on();
+        }
+        self.held = true;
+        if !self.exempted.covers(&rule.about, self.values, self.index, &self.value) {
             let order = targets.written.iter().position(|variable| variable.sources() & source != 0).unwrap_or(0);
             let Some(variable) = targets.written.get(order) else { return ControlFlow::Continue(()) };
             let (Some(name), Some(kept)) = (self.keep_name(), self.keep_text(text.bytes)) else {
