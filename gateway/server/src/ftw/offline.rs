@@ -75,7 +75,7 @@ fn respond(
     let lines: Vec<Vec<u8>> = exchange.log_lines().map(String::into_bytes).collect();
     let (findings, _) = exchange.end(now, workspace);
     let mut record = record(&findings);
-    record.lines = lines;
+    (record.lines, record.is_abridged) = (lines, false);
     let answer = match judged {
         Ok(()) => Answer::from(reflected),
         Err(refusal) => refused(refusal.status, refusal.error.into_owned()),
@@ -113,9 +113,9 @@ impl From<Reflected> for Answer {
     }
 }
 
-/// What would be logged of these findings.
+/// What would be logged of these findings. They hold the gist of SecLang's log lines.
 fn record(findings: &Findings) -> Record {
-    let mut record = Record::default();
+    let mut record = Record { is_abridged: !findings.seclang_rules.is_empty(), ..Record::default() };
     for id in &findings.seclang_rules {
         record.add(id);
     }

@@ -176,7 +176,7 @@ fn conclude<'c>(case: &'c Case, seen: &[Observed]) -> Vec<Outcome<'c>> {
                 (Ok(()), None) => Ending::Pass,
                 (Err(Difference::Wrong(wrong)), None) => Ending::Fail(wrong),
                 (Err(Difference::Unknown(what)), None) => {
-                    Ending::Skip(format!("{what}: the event log does not hold the lines word by word"))
+                    Ending::Skip(format!("{what}: events do not hold log lines word by word"))
                 }
                 (Err(_), Some(reason)) => Ending::Skip(reason.clone()),
                 (Ok(()), Some(_)) => Ending::Fail("it holds: its override is no longer needed".to_owned()),

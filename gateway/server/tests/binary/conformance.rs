@@ -139,3 +139,38 @@ fn the_same_cases_hold_against_a_gateway() {
     gateway.stop();
     reflecting.stop();
 }
+
+const RULE: &str = r#"SecRuleEngine On
+SecRule ARGS:id "@rx ^(bad|worse)$" "id:7,phase:1,deny,status:403,capture,msg:'Bad id',logdata:'Found %{TX.1}',severity:CRITICAL"
+SecRule RESPONSE_HEADERS:X-Leak "@streq 1" "id:8,phase:3,deny,status:502"
+"#;
+
+const SECLANG_CASES: &str = r#"rule_id: 7
+tests:
+  - stages:
+      - input: {uri: "/?id=bad", headers: {Host: localhost}}
+        output:
+          status: 403
+          log: {expect_ids: [7], match_regex: '\[id "7"\].*\[msg "Bad id"\].*\[data "Found bad"\]'}
+  - stages:
+      - input: {uri: "/?id=good", headers: {Host: localhost}, response: {headers: {X-Leak: 1}, body: secret}}
+        output: {status: 502, isolated: true, log: {expect_ids: [8], no_expect_ids: [7]}}
+"#;
+
+#[test]
+fn seclang_files_are_asked_as_a_profile_would_be() {
+    let directory = with_cases(CONFIG, SECLANG_CASES);
+    fs::write(directory.path().join("rule.conf"), RULE).unwrap();
+    let summary = json(directory.path(), &["--seclang", "*.conf"], 0);
+    // Of a refused request only the gist of a line is kept: what it says word by word is neither held nor broken.
+    assert_eq!(counts(&summary), [1, 0, 1], "{summary}");
+    fs::write(directory.path().join("rule.conf"), RULE.replace("Engine On", "Engine DetectionOnly")).unwrap();
+    let cases = SECLANG_CASES.replace("status: 403", "status: 200").replace("status: 502", "status: 200");
+    fs::write(directory.path().join("cases/WORDS/word.yaml"), cases).unwrap();
+    assert_eq!(counts(&json(directory.path(), &["--seclang", "*.conf"], 0)), [2, 0, 0]);
+    fs::write(directory.path().join("rule.conf"), RULE.replace("@rx", "@rxx")).unwrap();
+    let (_, errors) = expect(directory.path(), &["test", "cases", "--seclang", "rule.conf"], 2);
+    assert!(errors.contains("rule.conf:2") && errors.contains("rxx"), "{errors}");
+    let (_, errors) = expect(directory.path(), &["test", "--seclang", "none.conf", "cases"], 2);
+    assert!(errors.contains("none.conf"), "{errors}");
+}
