@@ -1,7 +1,7 @@
 //! Inspection: rules against the values of a message, and a verdict.
 //!
-//! One rule model (a list of conditions: targets, a chain of transformations, an operator) with front ends before it;
-//! today TOML, and shaped so that SecLang compiles to the same. All is compiled before the first request:
+//! Two rule languages on one core of operators, transformations and literal prefilter: TOML, and SecLang, in which the
+//! OWASP Core Rule Set is written. All is compiled before the first request:
 //!
 //! 1. [`Catalogue::compile`] turns the `[[rule]]` tables of all files into rules.
 //! 2. [`compile_profiles`] lays out, per profile, the rules that it runs: one literal prefilter per group of values, one
@@ -9,14 +9,17 @@
 //! 3. [`Exclusions::compile`] checks the exclusions against rules and routes; [`Exclusions::for_route`] gives each route
 //!    its own.
 //! 4. [`run_cases`] puts the strings of the `[[case]]` tables through the engine.
+//! 5. [`SecLang::load`] reads and compiles SecLang files; profiles ask a [`SecLangSource`] for theirs.
 //!
 //! Then, per request, [`Profile::inspect`] (or [`Profile::inspect_head`] before the body is read, and
-//! [`Profile::inspect_rest`] after) gives [`Findings`].
+//! [`Profile::inspect_rest`] after) gives [`Findings`]. Where the profile has SecLang rules, [`Profile::begin`] opens a
+//! [`Transaction`], which goes through the phases of request and response, and [`Profile::join`] adds what it came to.
 //!
 //! What may be relied on:
 //! - Bytes, not strings. NUL, invalid UTF-8 and byte 0xBC mean themselves.
-//! - Linear time. There is no back-tracking; what remains for an attacker to choose is bounded by [`Profile::work`].
-//! - A rule gives its points once per request, however many values match it.
+//! - Linear time. There is no back-tracking but for SecLang patterns that ask for it, within a bound; what remains for an
+//!   attacker to choose is bounded by [`Profile::work`].
+//! - A TOML rule gives its points once per request, however many values match it; SecLang rules count for themselves.
 //! - No clock, no I/O, no randomness, no panic on request data.
 //!
 //! Never here: HTTP answers, routes (only their names), parsing of messages.
@@ -36,7 +39,6 @@ mod raw;
 mod rule;
 mod ruleset;
 mod scan;
-#[expect(dead_code, unused_imports, reason = "the parts of the SecLang engine are being joined")]
 mod seclang;
 mod target;
 mod transform;

@@ -61,23 +61,6 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// How many there are.
-    pub(crate) const COUNT: usize = Self::ResponseBody as usize + 1;
-
-    /// The phase in which its values become known: 1 to 4.
-    pub(crate) const fn phase(self) -> u8 {
-        let at = self as u8;
-        if at <= Self::PathInfo as u8 {
-            1
-        } else if at <= Self::XmlAttribute as u8 {
-            2
-        } else if at <= Self::ResponseContentType as u8 {
-            3
-        } else {
-            4
-        }
-    }
-
     /// The sources whose values are known in a phase, 1 to 5.
     pub(crate) const fn known_by(phase: u8) -> Sources {
         let last = match phase {
