@@ -270,6 +270,9 @@ impl Layout {
         sink: &mut impl Sink,
     ) -> ControlFlow<()> {
         let Some(gate) = self.gates.get(usize::from(entry)) else { return ControlFlow::Continue(()) };
+        if texts.len() == 1 && !gate.admits(texts.held(0)) {
+            return ControlFlow::Continue(());
+        }
         let wanted: SmallVec<[(u16, usize); 2]> = gate
             .distinct(texts)
             .filter(|(_, text)| scanned.is_none_or(|scanned| texts.scanned_as(*text) == scanned))

@@ -1,6 +1,6 @@
 //! The literal prefilter: one pass over a text says which entries can match it at all.
 //!
-//! Of each literal its rarest four bytes (its *gram*; shorter, where it is shorter) go into a small bit map of hashes. The pass hashes the bytes at every position, all in lower case, and looks into the map: no state is carried
+//! Of each literal its rarest three bytes (its *gram*; two, where it has no more) go into a small bit map of hashes. The pass hashes the bytes at every position, all in lower case, and looks into the map: no state is carried
 //! from byte to byte, so the processor works on several positions at once, and the maps stay in its nearest cache
 //! however many literals there are. Only where a bit is set the literals with that gram are compared. Classes of bytes
 //! are not looked for: the caller knows which the text holds.
@@ -12,15 +12,17 @@ use crate::bytes::ByteSet;
 use crate::literals::{Clause, Clauses};
 
 /// Bytes of a gram.
-const GRAM: usize = 4;
-/// Makes capital letters of ASCII small; what else it folds together is told apart by the comparison.
-const FOLD: u32 = 0x2020_2020;
+const GRAM: usize = 3;
+/// A gram in the low bytes of a word.
+const WHOLE: u64 = 0x00FF_FFFF;
 /// The first two bytes of a folded gram. What is left cannot be mistaken for a whole gram, whose every byte has a bit.
 const PAIR: u32 = 0x0000_FFFF;
-/// The first three.
-const TRIPLE: u32 = 0x00FF_FFFF;
+/// Makes capital letters of ASCII small; what else it folds together is told apart by the comparison.
+const FOLD: u64 = 0x2020_2020_2020_2020;
+/// Grams at the places of one word.
+const LANES: usize = 8 - GRAM + 1;
 /// Bits of a map for each gram in it.
-const BITS_PER_GRAM: usize = 32;
+const BITS_PER_GRAM: usize = 64;
 
 /// A literal that satisfies a clause (a bit) of an entry.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +49,7 @@ struct Slot {
     end: u32,
 }
 
-/// A set of grams that may say yes to one that is not in it: two bits of one word for each.
+/// A set of grams that may say yes to one that is not in it: a bit for each.
 #[derive(Debug, Default)]
 struct Map {
     words: Box<[u64]>,
@@ -56,28 +58,29 @@ struct Map {
 
 impl Map {
     fn new(grams: &[u32]) -> Self {
-        let words = (grams.len() * BITS_PER_GRAM).next_power_of_two().clamp(1 << 7, 1 << 20) / 64;
-        let mut map = Self { words: vec![0; words].into(), shift: 64 - words.trailing_zeros() };
+        let bits = (grams.len() * BITS_PER_GRAM).next_power_of_two().clamp(1 << 7, 1 << 20);
+        let mut map = Self { words: vec![0; bits / 64].into(), shift: 64 - bits.trailing_zeros() };
         for gram in grams {
-            let (at, bits) = map.bits(*gram);
-            if let Some(word) = map.words.get_mut(at) {
-                *word |= bits;
+            let bit = map.bit(*gram);
+            if let Some(word) = map.words.get_mut(bit / 64) {
+                *word |= 1 << (bit % 64);
             }
         }
         map
     }
 
-    fn bits(&self, gram: u32) -> (usize, u64) {
-        let hash = hash(gram);
+    #[inline]
+    fn bit(&self, gram: u32) -> usize {
         #[expect(clippy::cast_possible_truncation, reason = "few bits are left after the shift")]
-        let at = (hash >> self.shift) as usize;
-        (at, 1 << (hash >> 32 & 63) | 1 << (hash >> 26 & 63))
+        let bit = (hash(gram) >> self.shift) as usize;
+        bit
     }
 
+    /// 1 where the gram may be in the set, otherwise 0.
     #[inline]
-    fn holds(&self, gram: u32) -> bool {
-        let (at, bits) = self.bits(gram);
-        self.words.get(at).is_some_and(|word| word & bits == bits)
+    fn holds(&self, gram: u32) -> u64 {
+        let bit = self.bit(gram);
+        self.words.get(bit / 64).map_or(0, |word| word >> (bit % 64) & 1)
     }
 }
 
@@ -92,10 +95,9 @@ struct Mixed {
 /// The literals of some entries.
 #[derive(Debug, Default)]
 pub(super) struct Prefilter {
-    /// The grams of four bytes, and those of three.
-    long: Map,
-    triples: Option<Map>,
-    /// Those of two, and classes of bytes of which each of them has one.
+    /// The grams.
+    grams: Map,
+    /// Those of literals of two bytes, and classes of bytes of which each of them has one.
     pairs: Option<Map>,
     pairing: ByteSet,
     /// By the same hash, with open addressing; an empty range is a free place.
@@ -163,8 +165,8 @@ fn hash(gram: u32) -> u64 {
 }
 
 fn gram_at(bytes: &[u8], at: usize) -> u32 {
-    let byte = |at: usize| u32::from(bytes.get(at).copied().unwrap_or(0));
-    (byte(at) | byte(at + 1) << 8 | byte(at + 2) << 16 | byte(at + 3) << 24) | FOLD
+    let byte = |at: usize| u32::from(bytes.get(at).copied().unwrap_or(0) | 0x20);
+    byte(at) | byte(at + 1) << 8 | byte(at + 2) << 16
 }
 
 /// The literals of a rule set while they are collected.
@@ -255,10 +257,8 @@ impl Prefilter {
             }
             first = end;
         }
-        let (pairs, longer): (Vec<u32>, Vec<u32>) = grams.into_iter().partition(|gram| gram & !PAIR == 0);
-        let (triples, long): (Vec<u32>, Vec<u32>) = longer.into_iter().partition(|gram| gram & !TRIPLE == 0);
-        self.long = Map::new(&long);
-        self.triples = (!triples.is_empty()).then(|| Map::new(&triples));
+        let (pairs, whole): (Vec<u32>, Vec<u32>) = grams.into_iter().partition(|gram| gram & !PAIR == 0);
+        self.grams = Map::new(&whole);
         self.pairs = (!pairs.is_empty()).then(|| Map::new(&pairs));
         Ok(())
     }
@@ -274,8 +274,7 @@ impl Prefilter {
     #[cfg(test)]
     pub(super) fn size(&self) -> usize {
         let literals: usize = self.literals.iter().map(|literal| literal.bytes.len() + size_of::<Literal>()).sum();
-        let maps =
-            self.triples.iter().chain(&self.pairs).chain([&self.long]).map(|map| 8 * map.words.len()).sum::<usize>();
+        let maps = self.pairs.iter().chain([&self.grams]).map(|map| 8 * map.words.len()).sum::<usize>();
         maps + size_of_val(&*self.slots) + literals + size_of_val(&*self.sightings) + self.complete.len()
     }
 
@@ -293,54 +292,16 @@ impl Prefilter {
         if text.len() < self.shortest {
             return;
         }
-        match &self.triples {
-            Some(triples) => self.walk(text, |gram| self.long.holds(gram) | triples.holds(gram & TRIPLE), candidates),
-            None => self.walk(text, |gram| self.long.holds(gram), candidates),
-        }
+        let look = |at, candidates: &mut Candidates| self.compare(gram_at(text, at), text, at, candidates);
+        walk(text, |gram| self.grams.holds(gram), look, candidates);
         if let Some(pairs) = self.pairs.as_ref().filter(|_| self.pairing.meets(held)) {
-            self.walk(text, |gram| pairs.holds(gram & PAIR), candidates);
-        }
-    }
-
-    /// Goes over the grams of a text, four at a time.
-    #[inline]
-    fn walk(&self, text: &[u8], may_hold: impl Fn(u32) -> bool, candidates: &mut Candidates) {
-        let mut at = 0;
-        while let Some(Ok(bytes)) = text.get(at..at + 8).map(<[u8; 8]>::try_from) {
-            let eight = u64::from_le_bytes(bytes);
-            let mut seen = 0u32;
-            for lane in 0..4 {
-                #[expect(clippy::cast_possible_truncation, reason = "four bytes of the eight are meant")]
-                let gram = (eight >> (8 * lane)) as u32 | FOLD;
-                seen |= u32::from(may_hold(gram)) << lane;
-            }
-            while seen != 0 {
-                self.look(text, at + seen.trailing_zeros() as usize, candidates);
-                seen &= seen - 1;
-            }
-            at += 4;
-        }
-        while at < text.len() {
-            if may_hold(gram_at(text, at)) {
-                self.look(text, at, candidates);
-            }
-            at += 1;
+            let look = |at, candidates: &mut Candidates| self.compare(gram_at(text, at) & PAIR, text, at, candidates);
+            walk(text, |gram| pairs.holds(gram & PAIR), look, candidates);
         }
     }
 
     /// Compares the literals whose gram stands at a position.
     #[inline(never)]
-    fn look(&self, text: &[u8], at: usize, candidates: &mut Candidates) {
-        let gram = gram_at(text, at);
-        self.compare(gram, text, at, candidates);
-        if self.triples.is_some() {
-            self.compare(gram & TRIPLE, text, at, candidates);
-        }
-        if self.pairs.is_some() {
-            self.compare(gram & PAIR, text, at, candidates);
-        }
-    }
-
     fn compare(&self, gram: u32, text: &[u8], at: usize, candidates: &mut Candidates) {
         let mut place = self.place(gram);
         while let Some(slot) = self.slots.get(place).filter(|slot| slot.end > 0) {
@@ -364,6 +325,37 @@ impl Prefilter {
     }
 }
 
+/// Goes over the grams of a text, several at a time, and looks where one may be known.
+#[inline]
+fn walk(
+    text: &[u8],
+    may_hold: impl Fn(u32) -> u64,
+    look: impl Fn(usize, &mut Candidates),
+    candidates: &mut Candidates,
+) {
+    let mut at = 0;
+    while let Some(Ok(bytes)) = text.get(at..at + 8).map(<[u8; 8]>::try_from) {
+        let eight = u64::from_le_bytes(bytes) | FOLD;
+        let mut seen = 0;
+        for lane in 0..LANES {
+            #[expect(clippy::cast_possible_truncation, reason = "three bytes of the eight are meant")]
+            let gram = (eight >> (8 * lane) & WHOLE) as u32;
+            seen |= may_hold(gram) << lane;
+        }
+        while seen != 0 {
+            look(at + seen.trailing_zeros() as usize, candidates);
+            seen &= seen - 1;
+        }
+        at += LANES;
+    }
+    while at < text.len() {
+        if may_hold(gram_at(text, at)) != 0 {
+            look(at, candidates);
+        }
+        at += 1;
+    }
+}
+
 impl Literal {
     /// Whether the literal stands in the text with its gram at this position.
     fn stands(&self, text: &[u8], at: usize) -> bool {
@@ -375,11 +367,7 @@ impl Literal {
 
 /// The gram of a literal by which it is found, and where it stands.
 fn key(literal: &[u8]) -> (u32, usize) {
-    let (length, mask) = match literal.len() {
-        ..=2 => (2, PAIR),
-        3 => (3, TRIPLE),
-        _ => (GRAM, u32::MAX),
-    };
+    let (length, mask) = if literal.len() < GRAM { (2, PAIR) } else { (GRAM, u32::MAX) };
     let offset = rarity::rarest(literal, length);
     (gram_at(literal, offset) & mask, offset)
 }
