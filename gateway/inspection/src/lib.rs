@@ -58,9 +58,9 @@ pub use raw::{
 pub use rule::{Catalogue, Placed, Rule};
 pub use ruleset::RuleSet;
 pub use seclang::check_syntax;
-pub use seclang::files::{Files, FilesError, MemoryFiles, RootedFiles};
+pub use seclang::files::{Files, FilesError, MemoryFiles, RootedFiles, is_pattern, matches_path};
 pub use seclang::{
-    Action, Beginning, Connection, Interruption, MatchedRule, NoSecLang, SecLang, SecLangSource, Transaction,
+    Action, Beginning, Connection, Interruption, MatchedRule, NoSecLang, Remark, SecLang, SecLangSource, Transaction,
     WantedSecLang,
 };
 pub use target::{Target, TargetError};

@@ -5,6 +5,9 @@
 //! everything first and compiles afterwards, so that a directory that changes meanwhile gives either its old or its new
 //! state of each file and is read again by whoever watches it. Every error of every file is reported at once.
 //!
+//! SecLang files that profiles name are read and compiled with the rest; [`reload`] takes them over from the running
+//! snapshot where they have not changed.
+//!
 //! Beside the snapshot lives the [`Runtime`]: what is keyed by name and survives reloads.
 //!
 //! Never here: I/O while serving. A snapshot is a value; building one reads files, using one does not.
@@ -25,7 +28,7 @@ mod snapshot;
 pub use config::{Admin, CertificateFiles, Config, Http2, Listener, ListenerTls, Process};
 pub use environment::Environment;
 pub use files::{MAX_FILE, MAX_FILES};
-pub use load::{Embedded, LoadOptions, Secrets, load, load_embedded};
+pub use load::{Embedded, LoadOptions, SecLangSet, Secrets, load, load_embedded, reload};
 pub use raw_config::{
     RawAdmin, RawCertificate, RawConfig, RawHttpsPort, RawListener, RawListenerTls, RawProbe, RawProcess, RawProtocol,
 };
@@ -36,4 +39,4 @@ pub use route::{Action, HeaderEdits, Redirect, Rewrite, Route};
 pub use routing::{Query, Routed, Router};
 pub use runtime::Runtime;
 pub use schema::{schema_config, schema_rules};
-pub use snapshot::{Loaded, Snapshot, UpstreamIndex};
+pub use snapshot::{Loaded, Snapshot, UpstreamIndex, Watched};

@@ -4,6 +4,7 @@
 //! the same, so that one load reports every mistake of every file; names whose definition is broken are excused, so
 //! that references to them are not reported as well.
 
+mod reading;
 mod rules;
 mod seclang;
 
@@ -15,12 +16,13 @@ use rampart_settings::{Diagnostic, Document, Place, Report, Severity, Source, ch
 use rampart_upstream::{RawUpstream, Upstream};
 use sha2::{Digest, Sha256};
 
+pub use self::seclang::SecLangSet;
 use self::seclang::SecLangs;
 use crate::config::{self, Attached, Checks};
 use crate::environment::Environment;
 use crate::files::{self, File};
 use crate::raw_config::RawConfig;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Watched};
 
 /// What to load.
 #[derive(Debug, Clone)]
@@ -55,6 +57,16 @@ pub struct Embedded<'a> {
 /// Reads and checks everything. The report holds every error and warning of every file; without an error there is a
 /// snapshot.
 pub fn load(options: &LoadOptions) -> (Report, Option<Snapshot>) {
+    load_beside(options, &[])
+}
+
+/// The same beside a snapshot that is running: SecLang rules whose files have not changed are taken over from it, with
+/// the collections (`IP`, `GLOBAL` ...) that they have filled, and not compiled again.
+pub fn reload(options: &LoadOptions, running: &Snapshot) -> (Report, Option<Snapshot>) {
+    load_beside(options, &running.seclang)
+}
+
+fn load_beside(options: &LoadOptions, running: &[SecLangSet]) -> (Report, Option<Snapshot>) {
     let report = Report::new();
     let folder = options.config.parent().unwrap_or(Path::new("")).to_owned();
     let name = files::shown(&options.config);
@@ -81,6 +93,7 @@ pub fn load(options: &LoadOptions) -> (Report, Option<Snapshot>) {
         rules,
         folder,
         options,
+        running,
     };
     let snapshot = sources.compile(&report);
     (report, snapshot)
@@ -102,6 +115,7 @@ pub fn load_embedded(embedded: &Embedded<'_>, options: &LoadOptions) -> (Report,
         rules: PathBuf::new(),
         folder: PathBuf::new(),
         options,
+        running: &[],
     };
     let snapshot = sources.compile(&report);
     (report, snapshot)
@@ -128,6 +142,8 @@ struct Sources<'s> {
     rules: PathBuf,
     watched: Vec<PathBuf>,
     options: &'s LoadOptions,
+    /// What the running snapshot has compiled.
+    running: &'s [SecLangSet],
 }
 
 impl Sources<'_> {
@@ -144,7 +160,7 @@ impl Sources<'_> {
         };
         let config = config::compile(&checks, self.rules.clone(), &place);
         let upstreams = upstreams(&checks, &place);
-        let mut seclang = SecLangs::new(&self.folder, &config.seclang_roots, &place, report);
+        let mut seclang = SecLangs::new(&self.folder, &config.seclang_roots, self.running, &place, report);
         let compiled = rules::compile(&self.files, &upstreams, &mut seclang, report);
         if !report.is_ok() {
             return None;
@@ -155,15 +171,20 @@ impl Sources<'_> {
         }
         let Attached { files, public } = checks.attached.take();
         self.watched.extend(files);
-        self.watched.extend(seclang.files().cloned().chain(seclang.folders()));
-        self.watched.sort_unstable();
-        self.watched.dedup();
-        let digest = self.digest(&public, seclang.files());
-        Some(compiled.into_snapshot(digest, config, upstreams, self.watched))
+        let (files, mut patterns) = seclang.watched();
+        self.watched.extend(files);
+        for list in [&mut self.watched, &mut patterns] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        let seclang = seclang.into_sets();
+        let digest = self.digest(&public, &seclang);
+        let watched = Watched { paths: self.watched, patterns };
+        Some(compiled.into_snapshot(digest, config, upstreams, seclang, watched))
     }
 
     /// Twelve hex digits that name the state: of the files, the certificates and the overrides. No secret enters it.
-    fn digest<'f>(&self, attached: &[u8], seclang: impl Iterator<Item = &'f PathBuf>) -> String {
+    fn digest(&self, attached: &[u8], seclang: &[SecLangSet]) -> String {
         let mut digest = Sha256::new();
         let mut add = |part: &[u8]| {
             digest.update((part.len() as u64).to_be_bytes());
@@ -173,10 +194,8 @@ impl Sources<'_> {
             add(source.text.as_bytes());
         }
         add(attached);
-        for file in seclang {
-            add(file.as_os_str().as_encoded_bytes());
-            // What became unreadable since it was compiled shows at the next load.
-            add(&std::fs::read(file).unwrap_or_default());
+        for set in seclang {
+            set.add_to(&mut add);
         }
         let prefix = rampart_settings::ENVIRONMENT_PREFIX;
         for (name, value) in self.options.environment.iter().filter(|(name, _)| name.starts_with(prefix)) {

@@ -8,6 +8,7 @@ use rampart_inspection::{Exclusions, Profile};
 use rampart_upstream::Upstream;
 
 use crate::config::Config;
+use crate::load::SecLangSet;
 use crate::route::Route;
 use crate::routing::{Query, Routed, Router};
 
@@ -32,10 +33,21 @@ pub struct Snapshot {
     pub exclusions: Exclusions,
     /// The upstreams, in the order of their names.
     pub upstreams: Vec<Upstream>,
+    /// The SecLang rules that profiles run, each combination of files once.
+    pub seclang: Vec<SecLangSet>,
     /// How much was loaded.
     pub loaded: Loaded,
-    /// Files and directories whose change asks for a reload.
-    pub watched: Vec<PathBuf>,
+    /// What asks for a reload when it changes.
+    pub watched: Watched,
+}
+
+/// What asks for a reload when it changes. Absolute where the configuration's own path is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// Files, and directories with everything below.
+    pub paths: Vec<PathBuf>,
+    /// Patterns of file names in one directory: files that fit may come and go.
+    pub patterns: Vec<PathBuf>,
 }
 
 /// How much was loaded, for the line at the start and the admin listener.
@@ -55,6 +67,8 @@ pub struct Loaded {
     pub profiles: usize,
     /// Upstreams.
     pub upstreams: usize,
+    /// SecLang rules that are left to run, of all combinations of files together.
+    pub seclang_rules: usize,
 }
 
 impl Snapshot {
@@ -63,6 +77,12 @@ impl Snapshot {
     pub fn is_same_as(&self, other: &Self) -> bool {
         let token = |snapshot: &Self| snapshot.config.admin.as_ref().and_then(|admin| admin.token.clone());
         self.digest == other.digest && token(self) == token(other)
+    }
+
+    /// The names of the profiles that run these SecLang rules.
+    pub fn profiles_of(&self, set: &SecLangSet) -> impl Iterator<Item = &Arc<str>> {
+        let runs = |profile: &Profile| profile.seclang.as_ref().is_some_and(|rules| rules.is_same_as(set.rules()));
+        self.profiles.iter().filter(move |(_, profile)| runs(profile)).map(|(name, _)| name)
     }
 
     /// The route of a request.

@@ -60,6 +60,12 @@ impl Sources {
         (!self.embedded).then_some(&self.options.config)
     }
 
+    /// Reads and checks everything again, beside the snapshot that is running: what is dear to compile and has not
+    /// changed is taken over.
+    pub(crate) fn reload(&self, running: &Snapshot) -> (Report, Option<Snapshot>) {
+        if self.embedded { self.load() } else { rampart_policy::reload(&self.options, running) }
+    }
+
     /// Reads and checks everything.
     pub(crate) fn load(&self) -> (Report, Option<Snapshot>) {
         match EMBEDDED.split_first() {

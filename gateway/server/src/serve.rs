@@ -12,6 +12,7 @@
 
 mod addresses;
 mod control;
+mod patterns;
 mod pid_file;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use rampart_policy::{Config, Runtime, Snapshot};
 use rampart_proxy::{BodyBudget, Certificates, Connections, Front, Gateway, Parts};
 use rampart_record::{Clock, Records, SystemClock};
 
+use self::patterns::PatternsCollector;
 use crate::cli::{BUILD, Outcome, report};
 use crate::load::Sources;
 use crate::process::descriptors;
@@ -98,6 +100,7 @@ impl Assembly {
         status.register(ours);
         proxy_metrics.register(ours);
         record_metrics.register(ours);
+        ours.register_collector(Box::new(PatternsCollector));
         upstream_metrics.register(&mut registry);
         registry.register_collector(Box::new(UsageCollector { started: now }));
 

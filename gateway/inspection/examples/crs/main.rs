@@ -64,8 +64,8 @@ fn main() {
     let began = Instant::now();
     let rules = rules::load(&options.rules, options.paranoia, &rules::Without::default());
     println!("{} rules left of {} files, loaded in {:?}", rules.len(), rules.files().len(), began.elapsed());
-    for (place, note) in rules.notes() {
-        println!("note: {place}: {note}");
+    for note in rules.notes() {
+        println!("note: {}:{}: {}", note.file.display(), note.line, note.text);
     }
     let limits = recorded::limits();
     let verdicts = judge_all(&rules, &requests, &limits, options.repeat);

@@ -225,12 +225,18 @@ pub(crate) fn normal(path: &Path) -> PathBuf {
     normal
 }
 
+/// Whether a path stands for any files that fit it, rather than for one.
+pub fn is_pattern(path: &Path) -> bool {
+    is_wild(&path.to_string_lossy())
+}
+
 /// Whether a pattern holds a wildcard.
 pub(crate) fn is_wild(pattern: &str) -> bool {
     pattern.contains(['*', '?', '['])
 }
 
-fn matches_path(pattern: &Path, path: &Path) -> bool {
+/// Whether `path` is one of the files that [`Files::find`] would give for `pattern`, were it there.
+pub fn matches_path(pattern: &Path, path: &Path) -> bool {
     let (mut wanted, mut given) = (pattern.components(), path.components());
     loop {
         match (wanted.next(), given.next()) {

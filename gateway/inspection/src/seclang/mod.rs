@@ -16,6 +16,6 @@ mod variable;
 pub use self::join::{NoSecLang, SecLangSource, WantedSecLang};
 pub(crate) use self::program::About;
 pub(crate) use self::run::Buffers;
-pub use self::run::{Action, Beginning, Interruption, MatchedRule, SecLang, Transaction};
+pub use self::run::{Action, Beginning, Interruption, MatchedRule, Remark, SecLang, Transaction};
 pub use self::syntax::check_syntax;
 pub use self::values::Connection;

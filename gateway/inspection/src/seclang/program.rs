@@ -102,6 +102,20 @@ pub(crate) struct Settings {
 pub(crate) struct Note {
     pub(crate) location: Location,
     pub(crate) text: String,
+    /// Somebody meant something that does not happen: it is worth a look.
+    pub(crate) is_warning: bool,
+}
+
+impl Note {
+    /// What is good to know.
+    pub(crate) fn remark(location: &Location, text: String) -> Self {
+        Self { location: location.clone(), text, is_warning: false }
+    }
+
+    /// What somebody should look at.
+    pub(crate) fn warning(location: &Location, text: String) -> Self {
+        Self { location: location.clone(), text, is_warning: true }
+    }
 }
 
 /// One rule: a test and those chained to it.

@@ -1,7 +1,6 @@
 //! The rules directory: its files read item by item, compiled together, and compared with each other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use rampart_inspection::{
     BodyMode, Catalogue, Exclusions, Placed, Profiles, RawCase, RawExclusion, RawProfile, RawRule, compile_profiles,
@@ -11,12 +10,12 @@ use rampart_settings::{Checked, Document, Place, Report, Shape, Size, Source};
 use rampart_upstream::Upstream;
 use serde::de::DeserializeOwned;
 
-use super::seclang::SecLangs;
+use super::seclang::{SecLangSet, SecLangs};
 use crate::config::{Config, check_name};
 use crate::raw_rules::{RawRoute, RawRulesFile};
 use crate::route::{self, Known, Route};
 use crate::routing::{Matcher, Router, ties};
-use crate::snapshot::{Loaded, Snapshot};
+use crate::snapshot::{Loaded, Snapshot, Watched};
 
 /// Routes at most.
 const MAX_ROUTES: usize = 10_000;
@@ -93,6 +92,7 @@ pub(crate) fn compile(
         exclusions: exclusions.iter().len(),
         profiles: profiles.len(),
         upstreams: upstreams.len(),
+        seclang_rules: 0,
     };
     Compiled { routes, matchers, profiles, exclusions, loaded }
 }
@@ -256,8 +256,11 @@ impl Compiled {
         digest: String,
         config: Config,
         upstreams: Vec<Upstream>,
-        watched: Vec<PathBuf>,
+        seclang: Vec<SecLangSet>,
+        watched: Watched,
     ) -> Snapshot {
+        let rules = |set: &SecLangSet| set.rules().len();
+        let loaded = Loaded { seclang_rules: seclang.iter().map(rules).sum(), ..self.loaded };
         Snapshot {
             digest,
             config,
@@ -266,7 +269,8 @@ impl Compiled {
             profiles: self.profiles,
             exclusions: self.exclusions,
             upstreams,
-            loaded: self.loaded,
+            seclang,
+            loaded,
             watched,
         }
     }

@@ -3,49 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rampart_policy::{Environment, LoadOptions, MAX_FILE, Secrets, Snapshot, load};
+use rampart_policy::MAX_FILE;
 
-use crate::common::{CONFIG, PROFILE, brief};
-
-struct Folder(tempfile::TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        let folder = Self(tempfile::tempdir().unwrap());
-        folder.write("config.toml", CONFIG);
-        folder.write("rules/base.toml", format!("version = 1\n{PROFILE}"));
-        folder
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: impl AsRef<[u8]>) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    fn load(&self) -> (Vec<String>, Option<Snapshot>) {
-        let options = LoadOptions {
-            config: self.path("config.toml"),
-            environment: Environment::empty(),
-            secrets: Secrets::Require,
-        };
-        let (report, snapshot) = load(&options);
-        let root = format!("{}/", self.0.path().display());
-        (brief(&report.into_sorted()).iter().map(|line| line.replace(&root, "")).collect(), snapshot)
-    }
-
-    fn names(&self) -> Vec<String> {
-        let (said, snapshot) = self.load();
-        let snapshot = snapshot.unwrap_or_else(|| panic!("{said:?}"));
-        let mut names: Vec<String> = snapshot.routes.iter().map(|route| route.name.to_string()).collect();
-        names.sort();
-        names
-    }
-}
+use crate::common::{CONFIG, Folder, PROFILE};
 
 fn route(name: &str) -> String {
     format!("version = 1\n[[route]]\nname = \"{name}\"\nmatch = {{ path = \"/{name}\" }}\nupstream = \"agents\"")
@@ -197,8 +157,8 @@ fn certificates_are_checked_and_watched() {
     let certificates = &snapshot.config.listeners[0].tls.as_ref().unwrap().certificates;
     assert_eq!(certificates[1].server_name.as_deref(), Some("a.example"));
     assert_eq!(certificates[0].cert_file, folder.path("tls/a.pem"));
-    assert!(snapshot.watched.contains(&folder.path("tls/a.key")), "{:?}", snapshot.watched);
-    assert!(snapshot.watched.contains(&folder.path("rules")));
+    assert!(snapshot.watched.paths.contains(&folder.path("tls/a.key")), "{:?}", snapshot.watched);
+    assert!(snapshot.watched.paths.contains(&folder.path("rules")));
     assert_eq!(said, [""; 0]);
 
     let check = |keys: &str, expect: &[&str]| {
@@ -250,7 +210,7 @@ fn authorities_are_checked_and_part_of_the_state() {
         folder.write("ca.pem", made.cert.pem());
         let (said, snapshot) = folder.load();
         let snapshot = snapshot.unwrap_or_else(|| panic!("{said:?}"));
-        assert!(snapshot.watched.contains(&folder.path("ca.pem")));
+        assert!(snapshot.watched.paths.contains(&folder.path("ca.pem")));
         snapshot.digest
     };
     assert_ne!(digest(), digest(), "another authority is another state");
@@ -270,7 +230,7 @@ fn paths_are_relative_to_the_configuration() {
     assert_eq!(config.process.pid_file.as_deref(), Some(Path::new(&folder.path("run/pid"))));
     assert!(config.admin.unwrap().token.unwrap().matches(b"s3cr3t"));
     let before = folder.load().1.unwrap();
-    assert!(before.watched.contains(&folder.path("./token")), "{:?}", before.watched);
+    assert!(before.watched.paths.contains(&folder.path("./token")), "{:?}", before.watched.paths);
     folder.write("token", "n3w");
     let after = folder.load().1.unwrap();
     assert_eq!(after.digest, before.digest, "the digest tells nothing about secrets");

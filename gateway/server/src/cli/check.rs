@@ -1,5 +1,7 @@
 //! `rampart check`: every mistake of every file at once, or the schemas that editors check against.
 
+mod seclang;
+
 use clap::{Args, ValueEnum};
 use rampart_policy::Snapshot;
 use rampart_settings::Severity;
@@ -9,15 +11,20 @@ use super::{ConfigArguments, Outcome, report, term};
 use crate::load::Sources;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  rampart check\n  rampart check --config /etc/rampart/config.toml --json\n  \
+#[command(after_help = "Examples:\n  rampart check\n  rampart check --verbose\n  \
+                        rampart check --config /etc/rampart/config.toml --json\n  \
                         rampart check --schema rules > rules.schema.json\n\n\
                         Exit code 0 when the configuration is good (warnings included), 1 when it is not.")]
 pub(super) struct CheckArguments {
     #[command(flatten)]
     config: ConfigArguments,
-    /// As JSON: {"ok", "errors", "warnings", "digest", "loaded", "diagnostics": [...]}
+    /// As JSON: {"ok", "errors", "warnings", "digest", "loaded", "seclang": [...], "unavailable": {...},
+    /// "diagnostics": [...]}
     #[arg(long)]
     json: bool,
+    /// Also the files of SecLang rules, and what is good to know about them and asks for nothing
+    #[arg(short, long, conflicts_with = "json")]
+    verbose: bool,
     /// Print the JSON Schema of one kind of file instead
     #[arg(long, value_name = "KIND")]
     schema: Option<Kind>,
@@ -51,6 +58,8 @@ fn check_files(arguments: &CheckArguments) -> anyhow::Result<Outcome> {
             "ok": snapshot.is_some(), "errors": count(Severity::Error), "warnings": count(Severity::Warning),
             "digest": snapshot.as_ref().map(|snapshot| &snapshot.digest),
             "loaded": snapshot.as_ref().map_or(Value::Null, |snapshot| json!(snapshot.loaded)),
+            "seclang": snapshot.as_ref().map_or(Value::Null, seclang::json),
+            "unavailable": snapshot.as_ref().map_or(Value::Null, seclang::unavailable),
             "diagnostics": findings,
         }))?;
         return Ok(outcome);
@@ -58,6 +67,7 @@ fn check_files(arguments: &CheckArguments) -> anyhow::Result<Outcome> {
     match snapshot {
         Some(snapshot) => {
             let (errors, warnings) = report::show(findings);
+            seclang::show(&snapshot, arguments.verbose)?;
             term::say(&good_line(&snapshot, &report::count(errors, warnings)))?;
         }
         None => report::refuse(findings, "not good"),

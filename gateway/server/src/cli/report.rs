@@ -30,12 +30,16 @@ pub(crate) fn show(report: Report) -> (usize, usize) {
 
 /// `2 errors and 1 warning`
 pub(crate) fn count(errors: usize, warnings: usize) -> String {
-    let of = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     match (errors, warnings) {
-        (_, 0) => of(errors, "error"),
-        (0, _) => of(warnings, "warning"),
-        _ => format!("{} and {}", of(errors, "error"), of(warnings, "warning")),
+        (_, 0) => counted(errors, "error"),
+        (0, _) => counted(warnings, "warning"),
+        _ => format!("{} and {}", counted(errors, "error"), counted(warnings, "warning")),
     }
+}
+
+/// `1 error`, `2 errors`
+pub(crate) fn counted(n: usize, word: &str) -> String {
+    format!("{n} {word}{}", if n == 1 { "" } else { "s" })
 }
 
 /// The finding with its first word in colour.

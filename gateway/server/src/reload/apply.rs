@@ -35,7 +35,7 @@ pub(crate) struct Reloading {
 impl Reloading {
     /// Reloads, says how it went in the log, the metrics and the record of admin actions, and returns it.
     pub(crate) fn reload(&mut self, causes: &[Cause]) -> Reload {
-        let (report, snapshot) = self.sources.load();
+        let (report, snapshot) = self.sources.reload(&self.shared.snapshot.load());
         let reload = match snapshot {
             None => failed(report),
             Some(snapshot) if snapshot.is_same_as(&self.shared.snapshot.load()) => {
@@ -76,8 +76,9 @@ pub(crate) fn targets(sources: &Sources, snapshot: &Snapshot) -> Targets {
         // What is in the binary does not change.
         return Targets::default();
     };
-    let (trees, files) = snapshot.watched.iter().cloned().partition(|path| path.is_dir());
-    let mut targets = Targets { files, trees };
+    let (trees, files) = snapshot.watched.paths.iter().cloned().partition(|path| path.is_dir());
+    let patterns = snapshot.watched.patterns.iter().cloned().collect();
+    let mut targets = Targets { files, trees, patterns };
     targets.files.insert(config.clone());
     // A rules directory that is being replaced is no directory for a moment.
     targets.files.remove(&snapshot.config.rules);

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use notify::event::{AccessKind, AccessMode};
 use notify::{Config, Event, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
+use rampart_inspection::matches_path;
 
 /// A change counts as finished when nothing more happened for this long.
 const QUIET: Duration = Duration::from_millis(200);
@@ -33,6 +34,8 @@ pub(crate) struct Targets {
     pub(crate) files: BTreeSet<PathBuf>,
     /// Directories of which everything below counts: rules/.
     pub(crate) trees: BTreeSet<PathBuf>,
+    /// Names in one directory, with wildcards: SecLang files.
+    pub(crate) patterns: BTreeSet<PathBuf>,
 }
 
 /// The running watch. It ends when this is dropped.
@@ -85,18 +88,24 @@ fn absolute(targets: Targets) -> Targets {
     Targets {
         files: targets.files.into_iter().map(make).collect(),
         trees: targets.trees.into_iter().map(make).collect(),
+        patterns: targets.patterns.into_iter().map(make).collect(),
     }
 }
 
 impl Targets {
+    /// The directories that patterns are about.
+    fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.patterns.iter().filter_map(|pattern| pattern.parent())
+    }
+
     /// What must be watched: each tree, and the directory of each target, so that a replaced target is seen. A link's
     /// destination is watched as well.
     fn watches(&self) -> Vec<(PathBuf, RecursiveMode)> {
-        let mut around = BTreeSet::new();
-        for path in self.files.iter().chain(&self.trees) {
+        let mut around: BTreeSet<PathBuf> = self.folders().map(Path::to_path_buf).collect();
+        for path in self.files.iter().chain(&self.trees).map(PathBuf::as_path).chain(self.folders()) {
             around.extend(path.parent().map(Path::to_path_buf));
             if let Ok(real) = path.canonicalize()
-                && real != *path
+                && real != path
             {
                 around.extend(real.parent().map(Path::to_path_buf));
             }
@@ -112,6 +121,8 @@ impl Targets {
         let file_name = path.file_name().unwrap_or_default();
         self.files.contains(path)
             || self.trees.iter().any(|tree| path.starts_with(tree))
+            || self.patterns.iter().any(|pattern| matches_path(pattern, path))
+            || self.folders().any(|folder| folder == path)
             || file_name == KUBERNETES_LINK
             || self.files.iter().any(|file| file.canonicalize().is_ok_and(|real| real == path))
     }

@@ -135,10 +135,8 @@ impl Emitter<'_> {
         let operator = match self.operators.get(written) {
             Some(Ok((operator, _))) => {
                 if operator.is_backtracking() {
-                    self.notes.push(Note {
-                        location: link.location.clone(),
-                        text: format!("the pattern of rule {} runs by back-tracking, within a bound", rule.id),
-                    });
+                    let text = format!("the pattern of rule {} runs by back-tracking, within a bound", rule.id);
+                    self.notes.push(Note::remark(&link.location, text));
                 }
                 Ok(Operand::Fixed(operator.clone()))
             }
@@ -238,7 +236,7 @@ impl Emitter<'_> {
         let meant = removed_by(ctl, self.subjects);
         if meant.is_empty() {
             let text = format!("ctl of rule {}: there is no rule with {what}", rule.id);
-            self.notes.push(Note { location: rule.location.clone(), text });
+            self.notes.push(Note::warning(&rule.location, text));
             return None;
         }
         let stay = meant.iter().filter_map(|at| *self.positions.get(*at)?);

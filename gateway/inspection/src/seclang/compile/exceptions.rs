@@ -19,7 +19,7 @@ pub(super) fn apply(exceptions: &[Exception], rules: &mut [Draft], notes: &mut V
         }
         for (what, chosen) in choose(which, &subjects) {
             if chosen.is_empty() {
-                notes.push(Note { location: location.clone(), text: format!("there is no rule with {what}") });
+                notes.push(Note::warning(location, format!("there is no rule with {what}")));
             }
             for at in chosen {
                 if let Some(draft) = rules.get_mut(at) {

@@ -34,13 +34,11 @@ pub(super) fn sort(rules: &[Settled], markers: &[(Box<str>, usize)], notes: &mut
                 Skip::After(marker) => {
                     let behind = markers.iter().find(|(name, before)| name == marker && before > at);
                     if behind.is_none() {
-                        notes.push(Note {
-                            location: rule.location.clone(),
-                            text: format!(
-                                "no SecMarker \"{marker}\" follows: when rule {} matches, the rest of phase {} is left out",
-                                rule.id, rule.phase
-                            ),
-                        });
+                        let text = format!(
+                            "no SecMarker \"{marker}\" follows: when rule {} matches, the rest of phase {} is left out",
+                            rule.id, rule.phase
+                        );
+                        notes.push(Note::warning(&rule.location, text));
                     }
                     behind.map_or(end, |(_, before)| phase.rules.partition_point(|rule| rule < before))
                 }

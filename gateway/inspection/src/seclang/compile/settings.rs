@@ -32,10 +32,14 @@ impl Default for Settings {
 pub(super) fn settle(directives: Vec<(Location, Setting)>, notes: &mut Vec<Note>) -> Settings {
     let mut settings = Settings::default();
     let mut own_types = false;
+    let mut engine = None;
     for (location, setting) in directives {
-        let without_effect = |name: &str, why: &str| Note { location, text: format!("{name} has no effect: {why}") };
+        let without_effect = |name: &str, why: &str| Note::remark(&location, format!("{name} has no effect: {why}"));
         match setting {
-            Setting::Engine(mode) => settings.engine = mode,
+            Setting::Engine(mode) => {
+                settings.engine = mode;
+                engine = Some((location, mode));
+            }
             Setting::RequestBodyAccess(on) => settings.request_body = on,
             Setting::RequestBodyLimit(bytes) => settings.request_body_limit = bytes,
             Setting::RequestBodyNoFilesLimit(bytes) => settings.request_body_no_files_limit = bytes,
@@ -82,5 +86,19 @@ pub(super) fn settle(directives: Vec<(Location, Setting)>, notes: &mut Vec<Note>
             }
         }
     }
+    if let Some((location, mode)) = engine {
+        notes.extend(weaker(mode).map(|text| Note::warning(&location, text.to_owned())));
+    }
     settings
+}
+
+/// What is to be said of an engine that does not block.
+const fn weaker(mode: EngineMode) -> Option<&'static str> {
+    match mode {
+        EngineMode::On => None,
+        EngineMode::DetectionOnly => {
+            Some("SecRuleEngine DetectionOnly: these rules block nothing, whatever the profile's mode is")
+        }
+        EngineMode::Off => Some("SecRuleEngine Off: these rules do not run"),
+    }
 }

@@ -54,7 +54,7 @@ use crate::operator::Captures;
 use crate::scan;
 
 pub use self::report::{Action, Interruption, MatchedRule};
-pub use self::transaction::{Beginning, SecLang, Transaction};
+pub use self::transaction::{Beginning, Remark, SecLang, Transaction};
 
 /// Buffers that are used again from transaction to transaction. One per worker.
 #[derive(Debug, Default)]

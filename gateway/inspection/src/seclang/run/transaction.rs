@@ -64,6 +64,19 @@ impl Names {
     }
 }
 
+/// Something to know about rules that were loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remark<'r> {
+    /// The rule file.
+    pub file: &'r Path,
+    /// The line of the directive, from 1.
+    pub line: u32,
+    /// A sentence.
+    pub text: &'r str,
+    /// Somebody meant something that does not happen: it is worth a look. Other remarks ask for nothing.
+    pub is_warning: bool,
+}
+
 /// What a transaction must be told before its first phase.
 #[derive(Debug, Clone, Copy)]
 pub struct Beginning<'b> {
@@ -97,10 +110,14 @@ impl SecLang {
         &self.files
     }
 
-    /// What an administrator should know of the rules: place and sentence.
-    pub fn notes(&self) -> impl Iterator<Item = (String, &str)> {
-        let place = |location: &crate::seclang::ast::Location| format!("{}:{}", location.file.display(), location.line);
-        self.rules.program.notes.iter().map(move |note| (place(&note.location), note.text.as_str()))
+    /// What an administrator should know of the rules, in the order in which it came up.
+    pub fn notes(&self) -> impl Iterator<Item = Remark<'_>> {
+        self.rules.program.notes.iter().map(|note| Remark {
+            file: &note.location.file,
+            line: note.location.line,
+            text: &note.text,
+            is_warning: note.is_warning,
+        })
     }
 
     /// Whether a rule of this id or tag was read, or one of this category is left to run.
@@ -110,6 +127,11 @@ impl SecLang {
             Named::Tag(tag) => self.names.tags.contains(tag.as_bytes()),
             Named::Category(category) => self.rules.program.rules.iter().any(|rule| rule.about.category == category),
         }
+    }
+
+    /// Whether both came of one load.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.rules, &other.rules)
     }
 
     /// How many rules are left to run.

@@ -25,7 +25,12 @@ impl Scene {
         fs::write(root.join("config.toml"), "version = 1").unwrap();
         fs::create_dir_all(root.join("rules/deep")).unwrap();
         fs::write(root.join("rules/deep/a.toml"), "version = 1").unwrap();
-        let targets = Targets { files: [root.join("config.toml")].into(), trees: [root.join("rules")].into() };
+        fs::create_dir_all(root.join("crs/data")).unwrap();
+        let targets = Targets {
+            files: [root.join("config.toml")].into(),
+            trees: [root.join("rules")].into(),
+            patterns: [root.join("crs/*.conf")].into(),
+        };
         let (sender, changes) = channel();
         let watch = Watch::start(targets, move || sender.send(()).unwrap()).unwrap();
         // The watch is set by its thread: wait until a first change is seen, then until all is quiet.
@@ -97,6 +102,25 @@ fn reading_the_files_and_writing_a_log_beside_them_ask_for_nothing() {
     scene.expect_quiet("reading");
     fs::write(scene.path("access.log"), "one line\n").unwrap();
     scene.expect_quiet("a log");
+}
+
+#[test]
+fn files_that_fit_a_pattern_come_and_go() {
+    let scene = Scene::new();
+    fs::write(scene.path("crs/more.conf"), "# SecLang").unwrap();
+    scene.expect_change("a new file that fits");
+    fs::remove_file(scene.path("crs/more.conf")).unwrap();
+    scene.expect_change("it is gone");
+    for other in ["crs/audit.log", "crs/.more.conf.swp", "crs/data/deep.conf"] {
+        fs::write(scene.path(other), "x").unwrap();
+    }
+    scene.expect_quiet("what does not fit");
+    fs::rename(scene.path("crs"), scene.path("old")).unwrap();
+    scene.expect_change("the directory is gone");
+    fs::create_dir(scene.path("crs")).unwrap();
+    scene.expect_change("another one is there");
+    fs::write(scene.path("crs/a.conf"), "# SecLang").unwrap();
+    scene.expect_change("a file in it");
 }
 
 #[test]
