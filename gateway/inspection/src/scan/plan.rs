@@ -5,6 +5,7 @@
 
 use super::chain::{NARROW, Tree, narrows};
 use super::prefilter::Prefilter;
+use super::rarity::Rarity;
 use super::{Entry, Gate, MAX_DOMAINS};
 use crate::bytes::ByteSet;
 use crate::literals::Clauses;
@@ -101,13 +102,14 @@ struct Draft<'e> {
     gates: &'e [Gate],
     tree: &'e Tree,
     laid: Laid,
+    rarity: Rarity,
     /// The entries that each prefilter announces.
     announced: Vec<Vec<u16>>,
 }
 
 /// Makes the plans of all domains.
 pub(super) fn lay_out(entries: &[Entry], gates: &[Gate], tree: &Tree) -> Result<Laid, String> {
-    let mut draft = Draft { entries, gates, tree, laid: Laid::default(), announced: Vec::new() };
+    let mut draft = Draft { entries, gates, tree, laid: Laid::default(), rarity: Rarity::new(), announced: Vec::new() };
     for domain in 0..MAX_DOMAINS {
         let names = names(entries, domain);
         let general = chosen(entries, |entry| looks(entry, domain, None, &names));
@@ -209,7 +211,7 @@ impl Draft<'_> {
         let clauses = (0..)
             .zip(self.entries)
             .map(|(number, entry)| if announced.binary_search(&number).is_ok() { &entry.requires } else { &nothing });
-        self.laid.prefilters.push(Prefilter::new(clauses)?);
+        self.laid.prefilters.push(Prefilter::new(clauses, &self.rarity)?);
         self.announced.push(announced);
         Ok(self.laid.prefilters.len() - 1)
     }

@@ -7,7 +7,7 @@
 //!
 //! The idea is that of the hashed filters of Hyperscan and of Wu and Manber (1994), with the gram chosen by rarity.
 
-use super::rarity;
+use super::rarity::{self, Rarity};
 use crate::bytes::ByteSet;
 use crate::literals::{Clause, Clauses};
 
@@ -203,7 +203,7 @@ impl Prefilter {
     ///
     /// # Errors
     /// When there are too many literals.
-    pub(super) fn new<'c>(entries: impl Iterator<Item = &'c Clauses>) -> Result<Self, String> {
+    pub(super) fn new<'c>(entries: impl Iterator<Item = &'c Clauses>, rarity: &Rarity) -> Result<Self, String> {
         let mut collected = Collected::default();
         for (entry, clauses) in (0..=u16::MAX).zip(entries) {
             collected.add(entry, &clauses.literals);
@@ -224,7 +224,7 @@ impl Prefilter {
         for (bytes, list) in by_literal {
             let first = number(sightings.len())?;
             sightings.extend(list);
-            let (gram, offset) = key(bytes);
+            let (gram, offset) = key(bytes, rarity);
             if bytes.len() == 2 {
                 filter.pairing = filter.pairing.or(rarity::telling(bytes));
             }
@@ -366,9 +366,9 @@ impl Literal {
 }
 
 /// The gram of a literal by which it is found, and where it stands.
-fn key(literal: &[u8]) -> (u32, usize) {
+fn key(literal: &[u8], rarity: &Rarity) -> (u32, usize) {
     let (length, mask) = if literal.len() < GRAM { (2, PAIR) } else { (GRAM, u32::MAX) };
-    let offset = rarity::rarest(literal, length);
+    let offset = rarity.rarest(literal, length);
     (gram_at(literal, offset) & mask, offset)
 }
 
@@ -402,7 +402,7 @@ mod tests {
         ) {
             let bytes = SmallVec::new();
             let entries: Vec<_> = entries.into_iter().map(|literals| Clauses { literals, bytes: bytes.clone() }).collect();
-            let prefilter = Prefilter::new(entries.iter()).unwrap();
+            let prefilter = Prefilter::new(entries.iter(), &Rarity::new()).unwrap();
             let mut candidates = Candidates::default();
             for value in values {
                 prefilter.scan(value.as_bytes(), ByteSet::of(value.as_bytes()), &mut candidates);

@@ -82,16 +82,38 @@ fn of_byte(byte: u8) -> u32 {
     }
 }
 
-/// Where the rarest `length` neighbouring bytes of a literal begin.
-pub(super) fn rarest(literal: &[u8], length: usize) -> usize {
-    let is_common = |window: &[u8]| COMMON.iter().any(|word| memchr::memmem::find(word, window).is_some());
-    let rarity = |window: &[u8]| {
-        let sum: u32 = window.iter().map(|byte| of_byte(*byte)).sum();
-        if is_common(window) { sum.saturating_sub(IS_COMMON) } else { sum }
-    };
-    let windows = literal.windows(length).enumerate();
-    // Among equals the first.
-    windows.max_by_key(|(at, window)| (rarity(window), std::cmp::Reverse(*at))).map_or(0, |(at, _)| at)
+/// The figures, worked out once for many literals.
+#[derive(Debug)]
+pub(super) struct Rarity {
+    of_byte: Vec<u32>,
+    /// What two and three neighbouring bytes of common words are, in order.
+    common: Vec<u32>,
+}
+
+impl Rarity {
+    pub(super) fn new() -> Self {
+        let windows = COMMON.iter().flat_map(|word| word.windows(2).chain(word.windows(3)));
+        let mut common: Vec<u32> = windows.map(packed).collect();
+        common.sort_unstable();
+        common.dedup();
+        Self { of_byte: (0..=255).map(of_byte).collect(), common }
+    }
+
+    /// Where the rarest `length` neighbouring bytes of a literal begin; two or three of them.
+    pub(super) fn rarest(&self, literal: &[u8], length: usize) -> usize {
+        let byte = |byte: &u8| self.of_byte.get(usize::from(*byte)).copied().unwrap_or_default();
+        let rarity = |window: &[u8]| {
+            let sum: u32 = window.iter().map(byte).sum();
+            if self.common.binary_search(&packed(window)).is_ok() { sum.saturating_sub(IS_COMMON) } else { sum }
+        };
+        let windows = literal.windows(length).enumerate();
+        // Among equals the first.
+        windows.max_by_key(|(at, window)| (rarity(window), std::cmp::Reverse(*at))).map_or(0, |(at, _)| at)
+    }
+}
+
+fn packed(window: &[u8]) -> u32 {
+    window.iter().fold(1, |all, byte| all << 8 | u32::from(byte.to_ascii_lowercase()))
 }
 
 /// The class of the rarest byte of a literal.
@@ -106,14 +128,15 @@ mod tests {
 
     #[test]
     fn prefers_what_is_seldom_seen() {
+        let rarity = Rarity::new();
         for (literal, length, expect) in [
-            ("json_quote", 4, "n_qu"),
-            ("/etc/passwd", 4, "sswd"),
+            ("/etc/passwd", 3, "c/p"),
             ("a<b", 2, "<b"),
-            ("<?php", 4, "<?ph"),
-            ("http", 4, "http"),
+            ("<?php", 3, "<?p"),
+            ("json_quote", 3, "_qu"),
+            ("src", 3, "src"),
         ] {
-            let at = rarest(literal.as_bytes(), length);
+            let at = rarity.rarest(literal.as_bytes(), length);
             assert_eq!(&literal[at..at + length], expect, "{literal}");
         }
     }
