@@ -199,6 +199,21 @@ impl Operator {
         }
     }
 
+    /// As [`Self::captures`], without groups: cheaper, where nobody asks for them.
+    pub(crate) fn captures_whole(&self, value: &[u8], captures: &mut Captures) -> bool {
+        match self {
+            Self::Rx(_) | Self::Regex(_) => {
+                captures.clear();
+                let found = self.find(value);
+                if let Some(range) = found.clone() {
+                    captures.set(0, range);
+                }
+                found.is_some()
+            }
+            _ => self.captures(value, captures),
+        }
+    }
+
     /// Whether it runs by back-tracking: its cost is bounded, and not linear in the value. `check` lists such rules.
     pub(crate) const fn is_backtracking(&self) -> bool {
         match self {

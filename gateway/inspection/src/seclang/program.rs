@@ -174,6 +174,8 @@ pub(crate) struct Link {
     pub(crate) test: Test,
     /// What matched goes to the slots `0` to `9`, for each value that passes.
     pub(crate) capture: bool,
+    /// Whether anything reads the slots `1` to `9` of it; otherwise only `0` is filled.
+    pub(crate) groups: bool,
     /// Done for each value that passes the test, whatever later links say (`setvar`).
     pub(crate) sets: Box<[Set]>,
 }

@@ -5,7 +5,7 @@ use super::super::program::{
     Change, Effect, Link, Note, Operand, Place, Program, Rule, RuleBits, Set, Settings, Targets, Test,
 };
 use super::super::variable::{Source, Sources, Variable};
-use super::Problem;
+use super::{Problem, groups};
 use super::fold::{Folded, Kept};
 use super::names::{Names, templates_of_about};
 use super::operators::Operators;
@@ -17,12 +17,13 @@ use crate::literals::Clauses;
 use crate::operator::Dynamic;
 use crate::scan::{Entry, Layout};
 
-/// Makes the program of what folding has left. `None` when something is wrong; it is among the problems then.
+/// Makes the program of what folding has left; a lean one does not capture what nothing reads. `None` when something is wrong; it is among the problems then.
 pub(super) fn emit(
     folded: Folded,
     names: Names,
     subjects: &Subjects,
     settings: Settings,
+    lean: bool,
     (notes, problems): (Vec<Note>, &mut Vec<Problem>),
 ) -> Option<Program> {
     let kept: Vec<&Kept> = folded.phases.iter().flatten().collect();
@@ -54,6 +55,9 @@ pub(super) fn emit(
         *range = number(first)..number(rules.len());
     }
     let Emitter { notes, problems, .. } = emitter;
+    if lean {
+        groups::settle(&mut rules);
+    }
     let layout = match Layout::new(&entries) {
         Ok(layout) => layout,
         Err(message) => {
@@ -126,7 +130,7 @@ impl Emitter<'_> {
 
     fn link(&mut self, rule: &Settled, link: &SettledLink) -> Link {
         let test = link.test.as_ref().and_then(|test| self.test(rule, link, test)).unwrap_or(Test::Always);
-        Link { test, capture: link.capture, sets: link.sets.iter().map(|set| self.set(set)).collect() }
+        Link { test, capture: link.capture, groups: link.capture, sets: link.sets.iter().map(|set| self.set(set)).collect() }
     }
 
     /// A test; `None` when something is wrong with it.
@@ -135,8 +139,8 @@ impl Emitter<'_> {
         let operator = match self.operators.get(written) {
             Some(Ok((operator, _))) => {
                 if operator.is_backtracking() {
-                    let text = format!("the pattern of rule {} runs by back-tracking, within a bound", rule.id);
-                    self.notes.push(Note::remark(&link.location, text));
+                    let runs = format!("the pattern of rule {} runs by back-tracking, within a bound", rule.id);
+                    self.notes.push(Note::remark(&link.location, runs));
                 }
                 Ok(Operand::Fixed(operator.clone()))
             }

@@ -20,6 +20,7 @@ mod draft;
 mod emit;
 mod exceptions;
 mod fold;
+mod groups;
 mod names;
 mod operators;
 mod order;
@@ -92,7 +93,7 @@ fn assemble(directives: Vec<Directive>, options: Options, problems: &mut Vec<Pro
     } else {
         fold::keep_all(&rules, &phases, &names)
     };
-    emit::emit(folded, names, &subjects, settings, (notes, problems))
+    emit::emit(folded, names, &subjects, settings, options.fold, (notes, problems))
 }
 
 /// Two rules with one id cannot be told apart.

@@ -192,6 +192,7 @@ impl<'r> Run<'r, '_> {
         let text = self.state.arena.get(seen.text);
         let captures = &mut self.buffers.captures;
         match operator {
+            Operand::Fixed(operator) if !link.groups => operator.captures_whole(text, captures),
             Operand::Fixed(operator) => operator.captures(text, captures),
             Operand::Expanded(operator, _) => operator.captures(&self.buffers.argument, text, captures),
         };
