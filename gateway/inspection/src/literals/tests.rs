@@ -189,11 +189,11 @@ fn matches_of_the_core_rule_set_satisfy_their_clauses() {
         usize::try_from(state >> 11).unwrap() % below
     };
     let mut unproved = Vec::new();
+    let braced = regex::Regex::new(r"\\x\{([0-9a-fA-F]{2})\}").unwrap();
     for pattern in &patterns {
         let rx = Rx::compile(pattern).unwrap();
         let (clauses, mut matches) = (rx.clauses(), 0);
         let text = String::from_utf8_lossy(pattern);
-        let braced = regex::Regex::new(r"\\x\{([0-9a-fA-F]{2})\}").unwrap();
         let tree = hir(&braced.replace_all(&text, r"\x$1"));
         for round in 0..60 {
             let mut value = Vec::new();

@@ -72,9 +72,7 @@ fn position(layout: u64, value: &Value<'_>) -> usize {
         mix(mix(hash, u64::from_le_bytes(last)), bytes.len() as u64)
     };
     let hash = bytes(bytes(mix(layout, value.domain.into()), value.name), value.bytes);
-    #[expect(clippy::cast_possible_truncation, reason = "the remainder is small")]
-    let at = (hash.wrapping_mul(FACTOR) >> 32) as usize % PLACES;
-    at
+    (hash.wrapping_mul(FACTOR) >> 32) as usize % PLACES
 }
 
 #[cfg(test)]

@@ -132,6 +132,9 @@ pub(crate) struct Scratch {
     memo: Memo,
 }
 
+/// The number of the next layout.
+static NUMBERS: AtomicU64 = AtomicU64::new(1);
+
 /// The entries of a rule set, laid out for one pass per value.
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
@@ -190,7 +193,6 @@ impl Layout {
         let plan::Laid { places, plans, prefilters } = plan::lay_out(entries, &gates, &tree)?;
         let lonely = |entry: &Entry| entry.requires.is_empty() && !entry.looks.is_empty();
         let unannounced = (0..).zip(entries).filter(|(_, entry)| lonely(entry)).map(|(number, _)| number).collect();
-        static NUMBERS: AtomicU64 = AtomicU64::new(1);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         Ok(Self { number, tree, gates: gates.into(), places: places.into(), plans, prefilters, unannounced })
     }

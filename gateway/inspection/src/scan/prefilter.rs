@@ -265,7 +265,6 @@ impl Prefilter {
 
     /// Where the search for a gram begins in the table.
     fn place(&self, gram: u32) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "the table is smaller than that")]
         let hash = (hash(gram) >> 32) as usize;
         hash & (self.slots.len() - 1)
     }
@@ -338,7 +337,6 @@ fn walk(
         let eight = u64::from_le_bytes(bytes) | FOLD;
         let mut seen = 0;
         for lane in 0..LANES {
-            #[expect(clippy::cast_possible_truncation, reason = "three bytes of the eight are meant")]
             let gram = (eight >> (8 * lane) & WHOLE) as u32;
             seen |= may_hold(gram) << lane;
         }
@@ -390,6 +388,19 @@ mod tests {
         let bytes = prop::collection::vec(prop::sample::select(b"'@`%".to_vec()), 0..2);
         (prop::collection::vec(literal, 1..4), bytes)
             .prop_map(|(literals, bytes)| Clause { literals, bytes: ByteSet::covering(bytes) })
+    }
+
+    #[test]
+    fn thousands_of_literals_take_little_memory() {
+        let phrases = (0..5_000).map(|number| format!("/usr/share/{number}/passwd").into_bytes()).collect();
+        let clauses = Clauses::any_of(phrases);
+        let prefilter = Prefilter::new([&clauses].into_iter(), &Rarity::new()).unwrap();
+        assert!(prefilter.size() < 1 << 20, "{} bytes", prefilter.size());
+        let mut candidates = Candidates::default();
+        for (text, expect) in [("cat /usr/share/4711/passwd", true), ("cat /usr/share/passwd", false)] {
+            prefilter.scan(text.as_bytes(), ByteSet::of(text.as_bytes()), &mut candidates);
+            assert_eq!(!candidates.entries().is_empty(), expect, "{text}");
+        }
     }
 
     proptest! {
