@@ -6,6 +6,11 @@ set -eu -o pipefail
 cd "$(dirname "$0")/.."
 
 seconds=${1:?usage: fuzz.sh SECONDS}
+# The engine is fuzzed with the Core Rule Set too, where it is.
+shared=$(realpath -m "${RAMPART_SHARED:-../shared}")
+if [ -n "${RAMPART_SHARED:-}" ] || [ -d "$shared/crs/rules" ]; then
+    export RAMPART_SHARED=$shared
+fi
 # libFuzzer's instrumentation is unstable: a nightly compiler, or the pinned one told to act like it.
 if rustup toolchain list 2>/dev/null | grep -q '^nightly'; then
     fuzz=(cargo +nightly fuzz)

@@ -83,6 +83,40 @@ fn check_names_every_error_of_every_file_at_once() {
 }
 
 #[test]
+fn check_lists_seclang_rules_and_warns_of_what_does_not_happen() {
+    let keys = "upstream = \"agents\"\ninspection = \"sec\"\n[profile.sec]\nseclang = [\"a.conf\"]\n\
+                [profile.twin]\nextends = \"sec\"\n[profile.crs]\nseclang = [\"none/*.conf\"]";
+    let folder = folder(GOOD, &[("routes.toml", &ROUTE.replace("upstream = \"agents\"", keys))]);
+    let rules = "SecAuditEngine Off\nSecRule ARGS \"@contains x\" \"id:1,phase:2,deny\"\nSecRuleRemoveById 2\n";
+    std::fs::write(folder.path().join("a.conf"), rules).unwrap();
+
+    let output = rampart(folder.path(), &["check"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let (answer, warnings) = (text(&output.stdout), text(&output.stderr));
+    assert!(
+        answer.contains("SecLang of sec, twin: 1 file, 3 rules left to run, 1 remark (--verbose lists"),
+        "{answer}"
+    );
+    assert!(!answer.contains("no file fits"), "{answer}");
+    assert!(warnings.contains("there is no rule with id 2") && warnings.contains("a.conf:3:1"), "{warnings}");
+    assert!(warnings.contains("SecRuleRemoveById 2\n"), "the line is shown: {warnings}");
+
+    let answer = text(&rampart(folder.path(), &["check", "--verbose"]).stdout);
+    assert!(answer.contains("a.conf:1: SecAuditEngine has no effect"), "{answer}");
+    assert!(answer.contains("SecLang of crs: not loaded, no route uses it: no file fits"), "{answer}");
+
+    let output = rampart(folder.path(), &["check", "--json"]);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let set = &found["seclang"][0];
+    assert_eq!((&set["profiles"], &set["rules"]), (&serde_json::json!(["sec", "twin"]), &3.into()), "{found}");
+    assert!(set["files"][0].as_str().unwrap().ends_with("/a.conf"), "{found}");
+    let lines: Vec<_> = set["remarks"].as_array().unwrap().iter().map(|one| (&one["line"], &one["warning"])).collect();
+    assert!(lines.contains(&(&1.into(), &false.into())) && lines.contains(&(&3.into(), &true.into())), "{found}");
+    assert!(found["unavailable"]["crs"].is_string(), "{found}");
+    assert_eq!(found["warnings"], 2, "{found}");
+}
+
+#[test]
 fn a_tie_between_routes_is_an_error() {
     let tie = format!("{ROUTE}[[route]]\nname = \"also all\"\nmatch = {{ path = \"/**\" }}\nupstream = \"agents\"\n");
     let folder = folder(GOOD, &[("routes.toml", &tie)]);

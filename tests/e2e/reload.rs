@@ -127,6 +127,44 @@ async fn a_broken_directory_leaves_the_old_snapshot_serving_and_says_so() {
     serves(&gateway, "/b").await;
 }
 
+const SECLANG: &str = "[[route]]\nname = \"all\"\nmatch = { path = \"/**\" }\nupstream = \"agents\"\ninspection = \"sec\"\n\
+                       [profile.sec]\nseclang = [\"sec.conf\"]\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn seclang_files_and_their_data_are_watched() {
+    let origin = CountingOrigin::start().await;
+    let gateway = Setup::new(origin.address)
+        .routes(SECLANG)
+        .file("sec.conf", "SecRule ARGS \"@pmFromFile words.data\" \"id:1,phase:2,deny,status:403\"\n")
+        .file("words.data", "attack\n")
+        .start()
+        .await;
+    let refused = async |target: &str| {
+        eventually_some(target, async || (gateway.get(target).await.status == 403).then_some(())).await;
+    };
+    refused("/?a=attack").await;
+    gateway.replace("words.data", "other\n");
+    refused("/?a=other").await;
+    assert_eq!(gateway.get("/?a=attack").await.status, 200);
+
+    // The rules stand in the folder of config.toml, as the logs do, which ask for nothing.
+    let reloads = gateway.metric_sum("rampart_reload_total").await;
+    for _ in 0..20 {
+        assert_eq!(gateway.get("/?a=fine").await.status, 200);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(gateway.metric_sum("rampart_reload_total").await, reloads);
+
+    gateway.replace("sec.conf", "SecRul ARGS x\n");
+    eventually_some("a reload fails", async || {
+        (gateway.metric(r#"rampart_reload_total{result="failed"}"#).await > 0).then_some(())
+    })
+    .await;
+    assert_eq!(gateway.get("/?a=other").await.status, 403, "the rules before it serve");
+    let stderr = gateway.read("stderr");
+    assert!(stderr.contains("sec.conf:1:1"), "{stderr}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_listener_needs_a_restart_and_says_so() {
     let (gateway, _origin) = gateway_and_origin(CATCH_ALL).await;

@@ -1,11 +1,11 @@
 //! What is read from disk, and what is left alone.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rampart_policy::MAX_FILE;
 
-use crate::common::{CONFIG, Folder, PROFILE};
+use crate::common::{CONFIG, Folder};
 
 fn route(name: &str) -> String {
     format!("version = 1\n[[route]]\nname = \"{name}\"\nmatch = {{ path = \"/{name}\" }}\nupstream = \"agents\"")
