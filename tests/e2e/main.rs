@@ -23,6 +23,7 @@ mod process;
 mod records;
 mod refusals;
 mod reload;
+mod response_inspection;
 mod routing;
 mod smuggling;
 mod streaming;

@@ -38,6 +38,8 @@ pub enum Want {
 pub struct Exchange {
     profile: Arc<Profile>,
     limits: Limits,
+    /// Of a body, so many bytes are judged, as they travel and decoded.
+    limit_bytes: usize,
     transaction: Transaction,
     findings: Findings,
     /// The fields of the response by which its body is read.
@@ -47,7 +49,7 @@ pub struct Exchange {
 impl Exchange {
     pub(crate) fn new(route: &Route, transaction: Transaction, findings: Findings) -> Self {
         let (profile, limits) = (Arc::clone(&route.profile), route.limits);
-        Self { profile, limits, transaction, findings, fields: Vec::new() }
+        Self { profile, limits, limit_bytes: 0, transaction, findings, fields: Vec::new() }
     }
 
     /// Whether a response may be refused after its head, so that the head has to wait for the body.
@@ -67,7 +69,10 @@ impl Exchange {
     ) -> Result<Want, Box<Refusal>> {
         self.transaction.response_head(&head, now, &mut workspace.inspection);
         self.verdict()?;
-        let Some(limit_bytes) = self.transaction.response_body_limit() else { return Ok(Want::Nothing) };
+        let Some(limit) = self.transaction.response_body_limit() else { return Ok(Want::Nothing) };
+        // 0 is no limit; then the profile's is the one.
+        let limit_bytes = if limit == 0 { self.limits.decoded_body } else { limit };
+        self.limit_bytes = limit_bytes;
         let reads = |name: &[u8]| READING.iter().any(|field| name.eq_ignore_ascii_case(field.as_bytes()));
         let fields = head.headers.iter().filter(|(name, _)| reads(name));
         self.fields = fields.map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
@@ -85,21 +90,29 @@ impl Exchange {
         now: SystemTime,
         workspace: &mut Workspace,
     ) -> Result<(), Box<Refusal>> {
-        if !whole && self.transaction.refuses_longer_response() && self.profile.mode == Mode::Block {
-            return Err(refusal(403, "The response is longer than what is inspected", None));
-        }
         let fields: Vec<(&[u8], &[u8])> = self.fields.iter().map(|(n, v)| (n.as_slice(), v.as_slice())).collect();
         let headers = Headers::new(&fields);
         let open = if whole { Body::open } else { Body::open_prefix };
-        let opened = open(&headers, bytes, &self.limits);
-        self.transaction.response_body(opened.decoded(), !whole, now, &mut workspace.inspection);
+        // The limit of responses bounds the work, however well they compress.
+        let decoded_body = self.limit_bytes.saturating_add(1);
+        let opened = open(&headers, bytes, &Limits { decoded_body, decompression_ratio: usize::MAX, ..self.limits });
+        let decoded = opened.decoded();
+        let seen = whole && opened.is_whole() && decoded.len() <= self.limit_bytes;
+        if !seen && self.transaction.refuses_longer_response() && self.profile.mode == Mode::Block {
+            return Err(refusal(403, "The response is longer than what is inspected", None));
+        }
+        self.transaction.response_body(decoded, !seen, now, &mut workspace.inspection);
         self.verdict()
     }
 
     fn verdict(&mut self) -> Result<(), Box<Refusal>> {
         self.profile.join(&mut self.findings, &self.transaction);
         match self.findings.outcome {
-            Outcome::Block { status } => Err(refusal(status, "The response was withheld", redirect(&self.findings))),
+            // Without an interruption the work budget was spent, which is not the client's fault.
+            Outcome::Block { .. } => {
+                let status = self.findings.interruption.as_ref().map_or(403, |interruption| interruption.status);
+                Err(refusal(status, "The response was withheld", redirect(&self.findings)))
+            }
             Outcome::Pass | Outcome::WouldBlock => Ok(()),
         }
     }

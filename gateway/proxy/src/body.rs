@@ -8,7 +8,7 @@
 //! | none | [`Carriage::Nothing`] |
 //! | whole, up to 64 KiB | [`Carriage::Replayed`]: Pingora's retry buffer, on from the first read, holds it and sends it |
 //! | whole, larger, length declared | [`Carriage::Replaced`]: the retry buffer is turned on for the last 64 KiB, so that the body filter runs; the filter puts the whole in place of the tail |
-//! | whole, larger, length unknown | [`Carriage::Subrequest`]: nothing would run the filter; a subrequest carries it (`subrequest.rs`) |
+//! | whole, larger, length unknown | [`Carriage::Subrequest`]: nothing would run the filter; a subrequest carries it (`held.rs`) |
 //! | a prefix, more to come | [`Carriage::Prepended`]: no retry buffer; the filter runs with what comes next and puts the prefix before it |
 //!
 //! The deadline is for the whole reading: Pingora's own is 60 s for each read over HTTP/1 and none over HTTP/2.
@@ -48,7 +48,7 @@ pub(crate) enum Carriage {
     /// By the body filter, before what it is given.
     Prepended(Bytes),
     /// By a subrequest.
-    Subrequest(Bytes),
+    Subrequest,
 }
 
 /// What was read.
@@ -136,7 +136,7 @@ async fn read_chunks(
 /// The prefix has arrived; the body may, by chance, have ended with it.
 fn prefix_read(session: &mut Session, bytes: Bytes) -> Buffered {
     let whole = session.is_body_done();
-    let carriage = if whole { Carriage::Subrequest(bytes.clone()) } else { Carriage::Prepended(bytes.clone()) };
+    let carriage = if whole { Carriage::Subrequest } else { Carriage::Prepended(bytes.clone()) };
     Buffered { bytes, carriage, whole }
 }
 
@@ -147,7 +147,7 @@ fn whole_read(chunks: Chunks, replay: bool, declared: bool) -> Buffered {
         0 => Carriage::Nothing,
         ..=WINDOW_BYTES if replay => Carriage::Replayed,
         _ if declared => Carriage::Replaced(bytes.clone()),
-        _ => Carriage::Subrequest(bytes.clone()),
+        _ => Carriage::Subrequest,
     };
     Buffered { bytes, carriage, whole: true }
 }
@@ -165,7 +165,7 @@ impl Carriage {
     /// What the body filter makes of the first chunk that Pingora is about to send.
     pub(crate) fn fill(&self, chunk: &mut Option<Bytes>) {
         match self {
-            Self::Nothing | Self::Replayed | Self::Subrequest(_) => {}
+            Self::Nothing | Self::Replayed | Self::Subrequest => {}
             Self::Replaced(whole) => *chunk = Some(whole.clone()),
             Self::Prepended(prefix) => {
                 *chunk = Some(match chunk.take() {

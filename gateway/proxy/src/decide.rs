@@ -27,7 +27,7 @@ use crate::body::{self, Buffered, Carriage, Want};
 use crate::context::{Context, RequestName};
 use crate::watch::Watch;
 use crate::workspace::with_workspace;
-use crate::{Gateway, forward, head, held, refusal, response, subrequest};
+use crate::{Gateway, forward, head, held, refusal, response};
 
 /// A head is judged by itself first where more than this follows, in bytes.
 const JUDGE_HEAD_FIRST_BYTES: u64 = 64 * 1024;
@@ -129,17 +129,13 @@ async fn carry(session: &mut Session, ctx: &mut Context, buffered: Buffered) -> 
     ctx.body.streams = !buffered.whole;
     ctx.body.carriage = buffered.carriage;
     if holds(ctx) && buffered.whole {
-        let body = buffered.bytes;
-        ctx.body.carriage = Carriage::Subrequest(body.clone());
-        held::carry(session, ctx, body).await?;
-        return Ok(true);
+        ctx.body.carriage = Carriage::Subrequest;
     }
-    if let Carriage::Subrequest(body) = &ctx.body.carriage {
-        let body = body.clone();
-        subrequest::carry(session, ctx, body).await?;
-        return Ok(true);
+    if ctx.body.carriage != Carriage::Subrequest {
+        return Ok(false);
     }
-    Ok(false)
+    held::carry(session, ctx, buffered.bytes).await?;
+    Ok(true)
 }
 
 /// Whether the response may have to be held back. A WebSocket's never is: it has no body.

@@ -43,12 +43,15 @@ pub(crate) async fn answer(session: &mut Session, error: &Error, ctx: &mut Conte
         return nobody;
     };
     let reusable = !begun && session.is_body_done();
+    match &ctx.hold {
+        // The head was written as far as the pass that holds it: the client has seen nothing yet.
+        Some(hold) if begun && hold.holds() => hold.refuse(refusal.clone()),
+        // What goes through now is the answer.
+        Some(hold) if !begun => hold.let_go(),
+        _ => {}
+    }
     let written = if begun { Ok(()) } else { refusal::answer(session, &refusal, ctx.request_id()).await };
     let error_code = refusal.status;
-    if begun && let Some(hold) = ctx.hold.as_ref().filter(|hold| hold.holds()) {
-        // The head was written as far as the pass that holds it: the client has seen nothing yet.
-        hold.refuse(refusal.clone());
-    }
     ctx.decided.refusal = Some(refusal);
     FailToProxy { error_code, can_reuse_downstream: reusable && written.is_ok() }
 }

@@ -1,46 +1,79 @@
-//! A response whose head is held back until its body was judged.
+//! A request that a subrequest carries, and a response whose head is held back until its body was judged.
 //!
 //! Pingora passes a response head on before it reads the body, and nothing in its phases can hold it. So the request goes
 //! through a subrequest: its phases inspect (`watch.rs`) and withhold the body until it was judged, and here, in the first
-//! pass, the head waits for the first byte of body that they let go. A refusal can so still become an answer. What need
-//! not be inspected is not held.
+//! pass, the head waits until they let it go. A refusal can so still become an answer. The one thing that lets a held
+//! response pass is [`Hold::let_go`]; what ends without it has not left the gateway. What need not be inspected is not held.
+//!
+//! A body of undeclared length beyond Pingora's window takes the same way, with nothing held (`body.rs`).
+//!
+//! A client that leaves in the meantime is noticed as on every other way: the exchange with the upstream ends, too.
 //!
 //! The recipe is alpha API of Pingora 0.9.1, in this file and `subrequest.rs` only.
 
-use std::mem;
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
+use http::Method;
+use http::header::CONTENT_LENGTH;
 use parking_lot::Mutex;
+use pingora::http::ResponseHeader;
 use pingora::protocols::http::HttpTask;
 use pingora::protocols::http::subrequest::server::SubrequestHandle;
 use pingora::proxy::Session;
-use rampart_decision::Refusal;
+use pingora::{Error, ErrorSource, ErrorType};
+use rampart_decision::{Code, Refusal};
+use tokio::sync::mpsc;
 
 use crate::context::Context;
+use crate::watch::Watch;
 use crate::{refusal, subrequest};
+
+/// Nothing waits.
+const OPEN: u8 = 0;
+/// The head waits; no byte of a body has come so far.
+const HEAD: u8 = 1;
+/// Head and body wait.
+const BODY: u8 = 2;
 
 /// What the two passes share.
 #[derive(Debug, Default)]
 pub(crate) struct Hold {
-    held: AtomicBool,
+    /// One of the three above.
+    waits: AtomicU8,
     refusal: Mutex<Option<Box<Refusal>>>,
 }
 
 impl Hold {
     /// The head that follows waits for the judgement of its body.
     pub(crate) fn hold(&self) {
-        self.held.store(true, Ordering::Release);
+        self.waits.store(HEAD, Ordering::Release);
     }
 
+    /// Bytes of the body have been withheld.
+    pub(crate) fn withhold(&self) {
+        self.waits.store(BODY, Ordering::Release);
+    }
+
+    /// What waits may pass, and everything that follows.
+    pub(crate) fn let_go(&self) {
+        self.waits.store(OPEN, Ordering::Release);
+    }
+
+    /// Whether the client has nothing of the response so far, and gets nothing until it is let go.
     pub(crate) fn holds(&self) -> bool {
-        self.held.load(Ordering::Acquire)
+        self.waits.load(Ordering::Acquire) != OPEN
     }
 
     /// Leaves the answer that the client gets in place of the held response.
     pub(crate) fn refuse(&self, refusal: Box<Refusal>) {
         *self.refusal.lock() = Some(refusal);
+    }
+
+    fn head_alone(&self) -> bool {
+        self.waits.load(Ordering::Acquire) == HEAD
     }
 }
 
@@ -48,30 +81,35 @@ impl Hold {
 /// the subrequest lets it go. Afterwards `context` is spent: the second pass logs the request.
 pub(crate) async fn carry(session: &mut Session, context: &mut Context, body: Bytes) -> pingora::Result<()> {
     let hold = Arc::new(Hold::default());
-    context.hold = Some(Arc::clone(&hold));
+    if context.watch.as_ref().is_some_and(Watch::holds) {
+        context.hold = Some(Arc::clone(&hold));
+    }
     let request_id = context.request_id().to_owned();
-    let empty = body.is_empty();
-    let (mut prepared, handle) = subrequest::prepare(session, context, body.len())?;
-    if empty && let Some(inner) = prepared.session_mut().as_subrequest_mut() {
-        inner.clear_request_body_headers();
-    }
-    let running = tokio::spawn(prepared.run());
-    let written = pass_on(session, handle, body, &hold).await;
-    if written.is_err() {
-        // The client has gone; nobody waits for the rest.
-        running.abort();
-        return written.map(|_| ());
-    }
-    if matches!(written, Ok(Passed::Nothing)) {
-        let refusal = hold.refusal.lock().take();
-        if let Some(refusal) = refusal {
-            return refusal::answer(session, &refusal, &request_id).await;
+    let (prepared, handle) = subrequest::prepare(session, context, body.len())?;
+    // Both in this task: handed from worker to worker, connections would return to Pingora's pool while they are asked for
+    // by the next request, which 0.9.1 answers by closing them ("failed to acquire reusable stream").
+    // On an error, which is the client's having gone, the channels close and the subrequest ends with them.
+    let (passed, ()) = tokio::join!(pass_on(session, handle, body, &hold), prepared.run());
+    match passed? {
+        Passed::Nothing => {
+            let refused = hold.refusal.lock().take();
+            let refused = refused.unwrap_or_else(|| Box::new(failed()));
+            refusal::answer(session, &refused, &request_id).await
         }
+        // An error, so that the response does not end as if it were complete.
+        Passed::Part => Error::create(
+            ErrorType::ConnectionClosed,
+            ErrorSource::Upstream,
+            Some("the response broke off".into()),
+            None,
+        )
+        .into_err(),
+        Passed::All => Ok(()),
     }
-    if !matches!(written, Ok(Passed::All)) {
-        session.set_keepalive(None);
-    }
-    Ok(())
+}
+
+fn failed() -> Refusal {
+    Refusal::new(Code::Internal, "The gateway failed", "Whether the request took effect is not known.")
 }
 
 /// How much of a response the client has.
@@ -84,40 +122,84 @@ enum Passed {
 
 async fn pass_on(session: &mut Session, handle: SubrequestHandle, body: Bytes, hold: &Hold) -> pingora::Result<Passed> {
     let SubrequestHandle { tx, mut rx, subreq_wants_body, .. } = handle;
-    // The channel stays open until the response has ended: closed, it would say that the client has gone.
-    let feed = async move {
-        if !body.is_empty() && subreq_wants_body.await.is_ok() {
-            let _ = tx.send(HttpTask::Body(Some(body), true)).await;
+    let feed = async {
+        if subreq_wants_body.await.is_ok() {
+            let body = Some(body).filter(|body| !body.is_empty());
+            let _ = tx.send(HttpTask::Body(body, true)).await;
         }
-        tx
+        // The channel stays open until the response has ended: closed, it would say that the client has gone.
+        std::future::pending::<Infallible>().await
     };
-    let receive = async {
-        let mut waiting = None;
-        let mut passed = Passed::Nothing;
-        while let Some(task) = rx.recv().await {
-            if hold.holds() && waits(&task) {
+    tokio::select! {
+        passed = receive(session, &mut rx, hold) => passed,
+        never = feed => match never {},
+    }
+}
+
+async fn receive(session: &mut Session, rx: &mut mpsc::Receiver<HttpTask>, hold: &Hold) -> pingora::Result<Passed> {
+    let bodiless = session.req_header().method == Method::HEAD;
+    let mut waiting = None;
+    let mut progress = None;
+    loop {
+        let task = tokio::select! {
+            task = rx.recv() => task,
+            gone = session.downstream_session.read_body_or_idle(true) => return Err(left(gone)),
+        };
+        let Some(task) = task else { break };
+        if let HttpTask::Header(header, _) = &task
+            && !header.status.is_informational()
+        {
+            progress = Some(Progress::of(header, bodiless));
+            if hold.holds() {
                 waiting = Some(task);
                 continue;
             }
-            if matches!(task, HttpTask::Failed(_)) {
-                break;
-            }
-            let interim = matches!(&task, HttpTask::Header(header, _) if header.status.is_informational());
-            let tasks = mem::take(&mut waiting).into_iter().chain([task]).collect();
-            if session.write_response_tasks(tasks).await? {
-                return Ok(Passed::All);
-            }
-            if !interim {
-                passed = Passed::Part;
-            }
         }
-        Ok(passed)
-    };
-    let (_tx, passed) = tokio::join!(feed, receive);
-    passed
+        // What never had a body has nothing to be judged by.
+        let empty = matches!(task, HttpTask::Done) && hold.head_alone();
+        if matches!(task, HttpTask::Failed(_)) || (waiting.is_some() && hold.holds() && !empty) {
+            break;
+        }
+        if let (HttpTask::Body(Some(bytes), _), Some(progress)) = (&task, &mut progress) {
+            progress.passed += bytes.len() as u64;
+        }
+        let tasks = waiting.take().into_iter().chain([task]).collect();
+        if session.write_response_tasks(tasks).await? {
+            // The other side ends by itself once its last word is taken; cut off, it would give up its connection.
+            while rx.recv().await.is_some() {}
+            return Ok(Passed::All);
+        }
+    }
+    Ok(match progress {
+        Some(progress) if waiting.is_none() => progress.reached(),
+        _ => Passed::Nothing,
+    })
 }
 
-/// A final head that a body follows.
-fn waits(task: &HttpTask) -> bool {
-    matches!(task, HttpTask::Header(header, false) if !header.status.is_informational())
+/// Why the client's side came to an end while the response was under way.
+#[expect(clippy::unnecessary_box_returns, reason = "Pingora's errors travel boxed")]
+fn left(read: pingora::Result<Option<Bytes>>) -> Box<Error> {
+    match read {
+        Ok(_) => Error::explain(ErrorType::ConnectionClosed, "bytes after the request's end").into_down(),
+        Err(error) => error.into_down(),
+    }
+}
+
+/// How far a response has come, for those that end without saying so.
+struct Progress {
+    length: Option<u64>,
+    passed: u64,
+}
+
+impl Progress {
+    fn of(header: &ResponseHeader, bodiless: bool) -> Self {
+        let none = bodiless || matches!(header.status.as_u16(), 204 | 304);
+        let declared = header.headers.get(CONTENT_LENGTH);
+        let declared = declared.and_then(|length| std::str::from_utf8(length.as_bytes()).ok()?.trim().parse().ok());
+        Self { length: if none { Some(0) } else { declared }, passed: 0 }
+    }
+
+    fn reached(&self) -> Passed {
+        if self.length == Some(self.passed) { Passed::All } else { Passed::Part }
+    }
 }

@@ -15,7 +15,10 @@ use rampart_record::{
 
 use crate::context::Context;
 use crate::metrics::Finished;
-use crate::{Gateway, head, watch};
+use crate::{Gateway, head, refusal, watch};
+
+/// Where a match is in the body of a response. What a rule kept from leaving is not to leave by the records.
+const RESPONSE_BODY: &str = "response.body";
 
 /// Closes the books on a request. In the first pass of a request that a subrequest took, there is nothing to close.
 pub(crate) fn request(gateway: &Gateway, session: &Session, ctx: &mut Context) {
@@ -25,7 +28,7 @@ pub(crate) fn request(gateway: &Gateway, session: &Session, ctx: &mut Context) {
     watch::end(ctx);
     ctx.upstream.ended.get_or_insert_with(Instant::now);
     let verdict = verdict(ctx);
-    let written = status(session, ctx);
+    let (written, bytes_out) = sent(session, ctx);
     let total = ctx.started.elapsed();
     let finished = Finished {
         method: &session.req_header().method,
@@ -39,7 +42,7 @@ pub(crate) fn request(gateway: &Gateway, session: &Session, ctx: &mut Context) {
     if let Some(refusal) = &ctx.decided.refusal {
         metrics.refused(refusal.code);
     }
-    gateway.parts.records.access(&entry(session, ctx, verdict, written, total));
+    gateway.parts.records.access(&entry(session, ctx, verdict, (written, bytes_out), total));
     if ctx.decided.refusal.is_some() || verdict != Verdict::Pass || !ctx.decided.matches.is_empty() {
         gateway.parts.records.event(event(gateway, session, ctx, verdict));
     }
@@ -49,13 +52,17 @@ pub(crate) fn request(gateway: &Gateway, session: &Session, ctx: &mut Context) {
     ctx.running = None;
 }
 
-/// The status that the client gets: of a response that was held back and refused, the refusal's.
-fn status(session: &Session, ctx: &Context) -> u16 {
-    let held = ctx.hold.as_ref().is_some_and(|hold| hold.holds());
-    match ctx.decided.refusal.as_ref().filter(|_| held) {
-        Some(refusal) => refusal.status,
-        None => session.response_written().map_or(0, |written| written.status.as_u16()),
+/// Status and bytes of body that the client gets: of a response that was held back, the refusal's, or nothing.
+fn sent(session: &Session, ctx: &Context) -> (u16, u64) {
+    if ctx.hold.as_ref().is_some_and(|hold| hold.holds()) {
+        let refusal = ctx.decided.refusal.as_deref();
+        return refusal.map_or((0, 0), |refusal| {
+            let length = refusal::length(refusal, ctx.request_id());
+            (refusal.status, length as u64)
+        });
     }
+    let status = session.response_written().map_or(0, |written| written.status.as_u16());
+    (status, session.body_bytes_sent() as u64)
 }
 
 /// What was refused bears its code's verdict, also when a failure came after a good judgement. A client that left is no
@@ -69,7 +76,7 @@ fn entry<'a>(
     session: &'a Session,
     ctx: &'a Context,
     verdict: Verdict,
-    status: u16,
+    (status, bytes_out): (u16, u64),
     total: Duration,
 ) -> AccessEntry<'a> {
     let header = session.req_header();
@@ -83,7 +90,7 @@ fn entry<'a>(
         protocol: ctx.protocol,
         status,
         bytes_in: session.body_bytes_read() as u64,
-        bytes_out: session.body_bytes_sent() as u64,
+        bytes_out,
         micros: micros(total),
         upstream: ctx.upstream.socket,
         upstream_micros: micros(ctx.upstream_time()),
@@ -124,12 +131,14 @@ fn event(gateway: &Gateway, session: &Session, ctx: &mut Context, verdict: Verdi
 }
 
 fn rule_match(redaction: &Redaction, found: Match) -> RuleMatch {
+    let value =
+        if found.target == RESPONSE_BODY { String::new() } else { redaction.value(&found.target, &found.value) };
     RuleMatch {
         rule: found.rule,
         category: Cow::Borrowed(found.category.as_str()),
         severity: Cow::Borrowed(found.severity.as_str()),
         paranoia: found.paranoia,
-        value: redaction.value(&found.target, &found.value),
+        value,
         target: found.target,
         transform: found.transform,
         message: found.message,

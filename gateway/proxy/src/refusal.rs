@@ -53,6 +53,11 @@ pub(crate) async fn answer(session: &mut Session, refusal: &Refusal, request_id:
     Ok(())
 }
 
+/// Bytes of the answer's body.
+pub(crate) fn length(refusal: &Refusal, request_id: &str) -> usize {
+    document(refusal, request_id).len()
+}
+
 fn document(refusal: &Refusal, request_id: &str) -> Vec<u8> {
     let problem = Problem {
         title: refusal.code.title(),

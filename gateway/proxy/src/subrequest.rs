@@ -1,20 +1,18 @@
-//! The one body that Pingora cannot be handed back: larger than its window, of undeclared length, read to its end.
+//! A second pass through the phases, whose request head is the first one's and whose body comes from a channel.
 //!
-//! A subrequest carries it: a second pass through the phases whose request head is the first one's and whose body comes from
-//! a channel. What was decided goes along, so the second pass decides nothing and the body is forwarded once. It costs a
-//! task and two channels; no other request takes this way. The API is alpha in Pingora: it is used in this file and in
-//! `held.rs` only.
+//! Two kinds of request take it (`held.rs`): those whose response may have to be held back, and those with the one body that
+//! Pingora cannot be handed back: larger than its window, of undeclared length, read to its end. What was decided goes
+//! along, so the second pass decides nothing and the body is forwarded once. It costs two channels. The API is
+//! alpha in Pingora: it is used in this file and in `held.rs` only.
 //!
 //! Over HTTP/2 the head of a subrequest does not survive as it is (0.9.1 writes it as HTTP/1 with `HTTP/2` in the request
 //! line and without `Host`, cannot read it back and answers nothing), so it is made an HTTP/1.1 head with a length first.
 
 use std::mem;
 
-use bytes::Bytes;
 use http::Version;
 use http::header::{CONTENT_LENGTH, HOST};
 use pingora::protocols::http::subrequest::server::SubrequestHandle;
-use pingora::proxy::subrequest::pipe::{InputBody, InputBodyType, pipe_subrequest};
 use pingora::proxy::subrequest::{BodyMode, Ctx};
 use pingora::proxy::{PreparedSubrequest, Session};
 use pingora::{Error, ErrorType};
@@ -24,20 +22,8 @@ use crate::context::Context;
 /// What the first pass hands to the second.
 struct Handover(Context);
 
-/// Sends the request and `body` to the upstream, and the response to the client, through a subrequest. Afterwards `context`
-/// is spent: the second pass logs the request.
-pub(crate) async fn carry(session: &mut Session, context: &mut Context, body: Bytes) -> pingora::Result<()> {
-    let (prepared, handle) = prepare(session, context, body.len())?;
-    let body = InputBodyType::Preset(InputBody::Bytes(vec![body]));
-    match pipe_subrequest(session, prepared, handle, |task| Ok(Some(task)), body).await {
-        Ok(_) => Ok(()),
-        // The second pass has answered for itself, as far as the client was still there.
-        Err(failed) if failed.from_subreq => Ok(()),
-        Err(failed) => Err(failed.error),
-    }
-}
-
 /// A subrequest that takes over what `context` knows, and its channels. `length` is that of the body it will be given.
+/// Afterwards `context` is spent.
 pub(crate) fn prepare(
     session: &mut Session,
     context: &mut Context,
@@ -67,7 +53,9 @@ fn make_http1(session: &mut Session, length: usize) -> pingora::Result<()> {
     {
         header.insert_header(HOST, authority)?;
     }
-    header.insert_header(CONTENT_LENGTH, length)?;
+    if length > 0 || header.headers.contains_key(CONTENT_LENGTH) {
+        header.insert_header(CONTENT_LENGTH, length)?;
+    }
     header.set_version(Version::HTTP_11);
     Ok(())
 }
