@@ -77,6 +77,9 @@
 //! | upstream unknown, unresolved, all tried | three tries (connections) | closed: 502, 503 or 504 |
 //! | upstream certificate, unreadable `ca_file` | | closed: 502 |
 //! | upstream certificate with `verify = false` | | open, by configuration |
+//! | inspection of one exchange | profile's `work` (bytes read), matches and variables kept (their number) | closed: 400 `content_limit` |
+//! | a SecLang pattern that back-tracks | steps for each value | open: no match, counted (`rampart_inspection_backtracking_gave_up_total`) |
+//! | files that do not compile | | at the start closed; at a reload the snapshot before it serves, and `/ready` and metrics say so |
 //! | a judgement that fails (a panic in inspection) | | closed: 503 `internal`, or the connection ends |
 //! | a record that cannot be written | the record writers' bounds | open: the request goes on, the loss is counted |
 //! | routes beyond [`metrics::MAX_ROUTES`] | (names) | open: counted under `other` |
