@@ -80,7 +80,8 @@ impl MatchedRule {
             let _ = write!(line, " (phase {}).", self.phase);
         }
         let value = escape(&String::from_utf8_lossy(&self.value));
-        let _ = write!(line, " Matched against variable `{}' (Value: `{value}' )", self.variable);
+        let variable = escape(&self.variable);
+        let _ = write!(line, " Matched against variable `{variable}' (Value: `{value}' )");
         let (file, number) = self.location.rsplit_once(':').unwrap_or((&self.location, ""));
         let _ = write!(line, " [file \"{}\"] [line \"{number}\"] [id \"{}\"]", escape(file), self.name);
         for (key, text) in [("rev", &*self.rev), ("msg", self.msg.as_str()), ("data", self.logdata.as_str())] {

@@ -306,6 +306,17 @@ SecRule REQUEST_URI "@rx ." "id:3,phase:2,pass"
     assert_eq!(run(&rules("DetectionOnly", "On"), &detect).interruption, None, "a profile that only detects");
 }
 
+/// Found by fuzzing: the name of an argument is the client's, too.
+#[test]
+fn a_log_line_is_one_line() {
+    let rules = r#"SecRule ARGS|ARGS_NAMES|REQUEST_HEADERS_NAMES "@rx ." "id:1,phase:2,pass,msg:'%{MATCHED_VAR_NAME}',logdata:'%{MATCHED_VAR}'""#;
+    let outcome = run(rules, &Exchange::get("/?a%0a[id%20%229%22]=b%0d%1b[31m").with("X-A", "1"));
+    assert!(!outcome.log.is_empty());
+    for line in outcome.log {
+        assert!(!line.chars().any(char::is_control), "{line:?}");
+    }
+}
+
 #[test]
 fn bodies_by_processor() {
     let rules = r#"
