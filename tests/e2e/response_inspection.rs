@@ -11,7 +11,9 @@ use http::Request;
 use rampart_tests::http2::send_body;
 use rampart_tests::shape::{self, benign_json};
 use rampart_tests::wait::{eventually_some, within};
-use rampart_tests::{Authority, Connection, CountingOrigin, CountingOrigin2, Gateway, Response, Setup, eventually};
+use rampart_tests::{
+    Answer, Authority, Connection, CountingOrigin, CountingOrigin2, Gateway, Response, Setup, eventually,
+};
 
 use self::origin::{LIMIT, ROUTES, RULES, document, gzip, script, setup};
 
@@ -432,4 +434,67 @@ async fn a_response_with_trailers_is_judged() {
     // What is not held keeps its trailers.
     let (grpc, trailers) = second.ask("POST", "/echo", "application/grpc", &document(500, ""), false).await.unwrap();
     assert_eq!((grpc.status, trailers.get("grpc-status").map(http::HeaderValue::as_bytes)), (200, Some(&b"0"[..])));
+}
+
+/// A response that cannot be held, because its request still streams, is cut off where it is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_to_a_streaming_request_is_cut_off() {
+    let (gateway, _origin) = gateway_and_origin().await;
+    let sent = |target: &str| shape::post(&format!("/streamed/{target}"), JSON, b"{}");
+    expect_whole(&gateway.ask(&sent("chunked?size=50000")).await, 50_000);
+    let mut connection = gateway.connect().await;
+    connection.send(&sent(&format!("slow?tail={LEAK}"))).await;
+    let head = connection.head_of_response().await.unwrap();
+    assert_eq!(head.status, 200);
+    let mut whole = true;
+    loop {
+        match connection.chunk().await {
+            Ok(Some(_)) => {}
+            Ok(None) => break,
+            Err(_) => {
+                whole = false;
+                break;
+            }
+        }
+    }
+    assert!(!whole, "it ended as if all were well");
+    let event = gateway.event(head.header("x-request-id").unwrap()).await;
+    assert_eq!((&event["verdict"], &event["code"]), (&"block".into(), &"response_blocked".into()), "{event}");
+    assert_eq!(event["status"], 200, "what the client got: {event}");
+}
+
+/// The Core Rule Set's own rules for what leaks from databases and interpreters.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_core_rule_set_withholds_what_leaks() {
+    const LEAKS: [(&str, &str); 4] = [
+        ("sql", "You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version"),
+        ("php", "<b>Warning</b>: Undefined variable $password in /var/www/html/login.php on line 12"),
+        ("source", "<?php $connection = mysqli_connect('db', 'root', 'hunter2'); ?>"),
+        ("listing", "<html><head><title>Index of /backup</title></head><body><h1>Index of /backup</h1></body></html>"),
+    ];
+    let origin = CountingOrigin::scripted(|seen| {
+        let leak = LEAKS.iter().find(|(name, _)| seen.target.ends_with(name)).map_or("<p>Good day</p>", |leak| leak.1);
+        let headers = vec![("Content-Type".to_owned(), "text/html".to_owned()), ("X-Origin".into(), "here".into())];
+        Answer::Full { status: 200, headers, body: leak.into() }
+    })
+    .await;
+    let responses = "SecResponseBodyAccess On\nSecResponseBodyMimeType text/plain text/html\n";
+    let files =
+        r#"["crs/before.conf", "crs/responses.conf", "crs/crs-setup.conf", "crs/level.conf", "crs/rules/*.conf"]"#;
+    let routes = format!("[profile.crs]\nseclang = {files}\n{}inspection = \"crs\"\n", rampart_tests::setup::CATCH_ALL);
+    let setup =
+        Setup::new(origin.address).without_shipped_rules().routes(&routes).file("crs/responses.conf", responses);
+    let Some(setup) = rampart_tests::core_rules::install(setup, 1) else { return };
+    let gateway = setup.start().await;
+    let mut connection = gateway.connect().await;
+    for (name, leak) in LEAKS {
+        let response = connection.ask(&shape::get(&format!("/page/{name}"))).await;
+        expect_withheld(&response);
+        assert!(!response.text().contains(leak), "{name}");
+        let event = gateway.event(response.header("x-request-id").unwrap()).await;
+        let rules = event["rules"].as_array().unwrap();
+        assert!(rules.iter().any(|rule| rule.as_str().unwrap().starts_with("95")), "{name}: {event}");
+        let passed = connection.ask(&shape::get("/page/good")).await;
+        assert_eq!((passed.status, passed.text().as_str()), (200, "<p>Good day</p>"));
+    }
 }

@@ -141,7 +141,11 @@ impl Exchange {
     }
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "refusals travel boxed")]
 fn refusal(status: u16, error: &'static str, location: Option<String>) -> Box<Refusal> {
     let refusal = Refusal::new(Code::ResponseBlocked, error, "Response blocked for security reasons");
     Box::new(Refusal { status, location, ..refusal })
 }
+
+#[cfg(test)]
+mod tests;

@@ -298,7 +298,7 @@ fn codes_are_stable_words_with_statuses_of_the_contract() {
         assert!(STATUSES.contains(&code.status()), "{code:?}");
         let expected = match code.status() {
             500.. => Verdict::Error,
-            _ if matches!(code, Code::PayloadBlocked | Code::ContentLimit) => Verdict::Block,
+            _ if matches!(code, Code::PayloadBlocked | Code::ResponseBlocked | Code::ContentLimit) => Verdict::Block,
             _ => Verdict::Refused,
         };
         assert_eq!(code.verdict(), expected, "{code:?}");

@@ -31,7 +31,7 @@ pub(crate) enum RequestName {
 
 impl RequestName {
     /// The id; empty where there is none yet.
-    pub(crate) fn text(name: &Option<Self>) -> &str {
+    pub(crate) fn text(name: Option<&Self>) -> &str {
         match name {
             Some(Self::Made(text)) => text.as_str(),
             Some(Self::Taken(text)) => text,
@@ -176,7 +176,7 @@ impl Context {
     }
 
     pub(crate) fn request_id(&self) -> &str {
-        RequestName::text(&self.id)
+        RequestName::text(self.id.as_ref())
     }
 
     /// The route, as long as the snapshot is pinned.

@@ -165,7 +165,7 @@ fn decide_head(gateway: &Gateway, session: &mut Session, snapshot: &Snapshot, ct
     let name = ctx.id.clone();
     let next = head::with_head(session.req_header(), |head| {
         with_workspace(|workspace| {
-            let origin = head::origin(session, &name, ctx.client);
+            let origin = head::origin(session, name.as_ref(), ctx.client);
             let admission = match admit(snapshot, &head, origin, declared, workspace) {
                 Ok(admission) => admission,
                 Err(denied) => return denied_by(gateway, ctx, *denied),
@@ -286,7 +286,7 @@ async fn judge_body(
     let route = ctx.route?;
     let (bytes, whole) = (buffered.bytes.clone(), buffered.whole);
     let Turn::Offloaded(permit) = turn else {
-        let origin = head::origin(session, &ctx.id, ctx.client);
+        let origin = head::origin(session, ctx.id.as_ref(), ctx.client);
         return judged(session.req_header(), origin, snapshot, route, &bytes, whole);
     };
     let (header, snapshot) = (session.req_header().clone(), Arc::clone(snapshot));
@@ -294,7 +294,7 @@ async fn judge_body(
     let task = tokio::task::spawn_blocking(move || {
         // Given back when the work is done, not when its request is given up: that does not stop the work.
         let _permit = permit;
-        let origin = Origin { connection, request_id: RequestName::text(&name), now: SystemTime::now() };
+        let origin = Origin { connection, request_id: RequestName::text(name.as_ref()), now: SystemTime::now() };
         judged(&header, origin, &snapshot, route, &bytes, whole)
     });
     task.await.unwrap_or_else(|error| {

@@ -140,7 +140,7 @@ pub(crate) fn with_head<T>(header: &RequestHeader, use_head: impl FnOnce(Head<'_
 }
 
 /// Where a request comes from, for whoever judges it.
-pub(crate) fn origin<'o>(session: &Session, name: &'o Option<RequestName>, client: IpAddr) -> Origin<'o> {
+pub(crate) fn origin<'o>(session: &Session, name: Option<&'o RequestName>, client: IpAddr) -> Origin<'o> {
     Origin { connection: connection(session, client), request_id: RequestName::text(name), now: SystemTime::now() }
 }
 

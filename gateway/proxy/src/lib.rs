@@ -32,7 +32,7 @@
 //! | `head.rs` | `request_filter` | client address, request id, pinned snapshot, framing, admission |
 //! | `body.rs` | `request_filter` | the body, bounded in bytes and time, before any upstream contact |
 //! | `decide.rs` | `request_filter` | judgement of head and body |
-//! | `subrequest.rs` | `request_filter` | the one kind of body that needs a second pass |
+//! | `subrequest.rs` | `request_filter` | the second pass that some requests need |
 //! | `upstream.rs` | `upstream_peer` | endpoint, TLS, protocol, deadlines, retries of failed connects |
 //! | `forward.rs` | `upstream_request_filter` | target, forwarding fields, framing |
 //! | `watch.rs` | `response_filter`, `response_body_filter` | judgement of the response |
@@ -54,6 +54,10 @@
 //!   the connection, unless the body filter takes the empty piece away (`forward.rs`).
 //! - `set_pipelining_enabled(true)` breaks the framing of the next request after some chunked bodies: it stays off
 //!   (`listener/app.rs`).
+//! - A subrequest that runs in a task of its own costs a third of the upstream's connections under quick clients ("failed to
+//!   acquire reusable stream": the pool hands out what another worker has not let go of): it runs in its request's task.
+//! - `request_filter` that returns `true` ends the response as if it were whole: one that broke off has to be an error.
+//! - Errors of `response_trailer_filter` are dropped, and a body that trailers end has no last piece (`watch.rs`).
 //! - After the first request an idle HTTP/1 connection has no deadline (`respect_keepalive` sets it to infinite): the IO
 //!   object has one (`listener/io.rs`).
 //!
@@ -73,7 +77,9 @@
 //! | body in mode `stream`, or beyond a `prefix` | | open: not inspected, by configuration |
 //! | WebSocket on a route without `websocket` | | closed: 400 |
 //! | response body to inspect | profile's limit (bytes) | the profile's word: by default what fits is judged and the rest passes |
-//! | response of a request whose body streams | | open: its head is judged, its body is not held back |
+//! | response that is withheld until it was judged | `buffer_budget` (bytes) | closed: 503; in mode `detect` open: it passes unjudged |
+//! | response body that cannot be decoded | | what can be read is judged; `SecResponseBodyLimitAction Reject` refuses it |
+//! | response of a request whose body streams | | half: its head is judged; its body passes as it comes, and is cut off where it is refused |
 //! | upstream unknown, unresolved, all tried | three tries (connections) | closed: 502, 503 or 504 |
 //! | upstream certificate, unreadable `ca_file` | | closed: 502 |
 //! | upstream certificate with `verify = false` | | open, by configuration |

@@ -44,7 +44,7 @@ pub(crate) fn request(gateway: &Gateway, session: &Session, ctx: &mut Context) {
     }
     gateway.parts.records.access(&entry(session, ctx, verdict, (written, bytes_out), total));
     if ctx.decided.refusal.is_some() || verdict != Verdict::Pass || !ctx.decided.matches.is_empty() {
-        gateway.parts.records.event(event(gateway, session, ctx, verdict));
+        gateway.parts.records.event(event(gateway, session, ctx, verdict, written));
     }
     // What the request holds of shared bounds goes back now, not when Pingora drops the context.
     ctx.body.permit = None;
@@ -100,7 +100,8 @@ fn entry<'a>(
     }
 }
 
-fn event(gateway: &Gateway, session: &Session, ctx: &mut Context, verdict: Verdict) -> SecurityEvent {
+/// `written` is the status that the client got, 0 for none.
+fn event(gateway: &Gateway, session: &Session, ctx: &mut Context, verdict: Verdict, written: u16) -> SecurityEvent {
     ctx.release();
     // What may be shown is the operator's present word, also about requests that began before it.
     let snapshot = gateway.parts.snapshot.load();
@@ -123,7 +124,8 @@ fn event(gateway: &Gateway, session: &Session, ctx: &mut Context, verdict: Verdi
         verdict,
         code: refused.map(|refusal| refusal.code).or(ctx.decided.code).map(Code::as_str).map(Cow::Borrowed),
         score: ctx.decided.score,
-        status: refused.map(|refusal| refusal.status),
+        // What cuts a response off comes after its status.
+        status: refused.map(|refusal| if written == 0 { refusal.status } else { written }),
         micros: micros(ctx.decided.took),
         rules: std::mem::take(&mut ctx.decided.rules),
         matches: oddity.into_iter().chain(matches.into_iter().map(|found| rule_match(redaction, found))).collect(),
