@@ -1,4 +1,5 @@
-//! One budget for all request bodies that are in memory, so that many clients with large bodies cannot fill the machine.
+//! One budget for all bodies that are in memory, of requests and of inspected responses, so that many clients with large
+//! bodies cannot fill the machine.
 //!
 //! A permit grows with the bytes that have arrived, not with what was declared: a client that promises 10 MiB and sends
 //! nothing holds nothing. When the budget is spent the request that needs more is answered 503 and its own bytes are free

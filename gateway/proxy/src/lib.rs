@@ -56,6 +56,7 @@
 //!   (`listener/app.rs`).
 //! - A subrequest that runs in a task of its own costs a third of the upstream's connections under quick clients ("failed to
 //!   acquire reusable stream": the pool hands out what another worker has not let go of): it runs in its request's task.
+//! - Holding a small response back costs 3 to 5 us of processor time in a release build (25 to 30 us without).
 //! - `request_filter` that returns `true` ends the response as if it were whole: one that broke off has to be an error.
 //! - Errors of `response_trailer_filter` are dropped, and a body that trailers end has no last piece (`watch.rs`).
 //! - After the first request an idle HTTP/1 connection has no deadline (`respect_keepalive` sets it to infinite): the IO

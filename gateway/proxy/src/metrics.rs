@@ -180,13 +180,13 @@ impl Metrics {
         registry.register("connections_cut", "Client connections that a listener closed, by reason", self.cut.clone());
         registry.register_with_unit(
             "buffered",
-            "Request body bytes reserved in memory now",
+            "Body bytes reserved in memory now",
             Unit::Bytes,
             self.buffered.clone(),
         );
         registry.register_with_unit(
             "buffer_budget",
-            "Request body bytes that may be in memory at a time",
+            "Body bytes that may be in memory at a time",
             Unit::Bytes,
             self.budget.clone(),
         );
