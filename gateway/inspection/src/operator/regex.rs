@@ -69,6 +69,8 @@ impl Pattern {
         let config = Config::new()
             .utf8_empty(false)
             .nfa_size_limit(Some(max_program_bytes))
+            // Groups are asked for seldom; the automata that find them in one pass would be memory for every pattern.
+            .onepass(false)
             .hybrid_cache_capacity(MAX_CACHE_BYTES);
         let regex = Regex::builder().configure(config).build_from_hir(&syntax).map_err(|error| too_large(&error))?;
         let looks_around = !syntax.properties().look_set().is_empty();
