@@ -34,7 +34,8 @@ impl Judge<'_, '_, '_, '_> {
 
     /// Notes that a rule about the number of values matched.
     pub(super) fn counted(&mut self, number: u16, active: &Active, first: Option<Candidate<'_, '_>>) {
-        let suppressed = first.is_some_and(|c| self.exclusions.suppress(Judging::Own(active.index), c.domain, &c.subject));
+        let suppressed =
+            first.is_some_and(|c| self.exclusions.suppress(Judging::Own(active.index), c.domain, &c.subject));
         if suppressed || !self.score(number, active) {
             return;
         }
