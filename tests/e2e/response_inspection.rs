@@ -195,6 +195,22 @@ async fn beyond_the_limit_the_rest_passes_or_the_response_is_refused() {
     }
 }
 
+/// Bodies of this size are judged aside.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_bodies_are_judged_whole() {
+    let (gateway, _origin) = gateway_and_origin().await;
+    let (mut first, mut second) = (gateway.connect().await, gateway.connect2().await);
+    for target in ["/roomy/length", "/roomy/chunked"] {
+        for size in [300_000, 3_000_000] {
+            let (good, leak) = (format!("{target}?size={size}"), format!("{target}?size={size}&tail={LEAK}"));
+            expect_withheld(&first.ask(&shape::get(&leak)).await);
+            expect_whole(&first.ask(&shape::get(&good)).await, size);
+            expect_withheld(&second.get(&leak).await.unwrap());
+            expect_whole(&second.get(&good).await.unwrap(), size);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_head_of_a_response_is_judged() {
     let (gateway, _origin) = gateway_and_origin().await;
@@ -414,7 +430,8 @@ async fn a_response_with_trailers_is_judged() {
     );
     let setup = Setup::bare().upstream("agents", &keys).file("authority.pem", &authority.pem());
     let setup = setup.without_shipped_rules().routes(ROUTES).file("leaks.conf", RULES);
-    let gateway = setup.file("strict.conf", "SecResponseBodyLimitAction Reject\n").tls().start().await;
+    let setup = setup.file("strict.conf", "SecResponseBodyLimitAction Reject\n").file("roomy.conf", "");
+    let gateway = setup.tls().start().await;
     let (mut connection, mut second) = (gateway.connect().await, gateway.connect2().await);
     for size in [1_000, 50_000] {
         let (good, leak) = (document(size, ""), document(size, LEAK));

@@ -32,7 +32,7 @@ use crate::{Gateway, forward, head, held, refusal, response};
 /// A head is judged by itself first where more than this follows, in bytes.
 const JUDGE_HEAD_FIRST_BYTES: u64 = 64 * 1024;
 /// Bodies from this size on are judged on a blocking thread, in bytes.
-const OFFLOAD_BYTES: usize = 256 * 1024;
+pub(crate) const OFFLOAD_BYTES: usize = 256 * 1024;
 
 /// What follows from a head.
 enum Next {

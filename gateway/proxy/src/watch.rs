@@ -15,10 +15,12 @@ use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use rampart_decision::{Code, Exchange, Refusal, Want};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::Gateway;
 use crate::budget::Permit;
 use crate::context::Context;
+use crate::decide::OFFLOAD_BYTES;
 use crate::failure::refuse;
 use crate::head::with_response;
 use crate::workspace::with_workspace;
@@ -135,12 +137,24 @@ fn judge(ctx: &mut Context) -> Result<Option<Bytes>> {
     let Some(Collected { bytes, limit_bytes, permit }) = watch.collected.take() else { return Ok(None) };
     let whole = bytes.len() <= limit_bytes;
     let seen = bytes.get(..limit_bytes).unwrap_or(&bytes);
-    with_workspace(|space| watch.exchange.body(seen, whole, SystemTime::now(), space))
-        .map_err(|refusal| refuse(ctx, *refusal))?;
+    let judged =
+        aside(seen.len(), || with_workspace(|space| watch.exchange.body(seen, whole, SystemTime::now(), space)));
+    judged.map_err(|refusal| refuse(ctx, *refusal))?;
     Ok(ctx.hold.as_ref().map(|hold| {
         hold.let_go();
         Bytes::from_owner(Sent { bytes, _permit: permit })
     }))
+}
+
+/// Runs a judgement of so many bytes. A long one (20 ns a byte with the Core Rule Set) has the worker's other requests go on
+/// elsewhere meanwhile, where the runtime has another place for them.
+fn aside<T>(bytes: usize, judgement: impl FnOnce() -> T) -> T {
+    let elsewhere = |runtime: Handle| runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
+    if bytes >= OFFLOAD_BYTES && Handle::try_current().is_ok_and(elsewhere) {
+        tokio::task::block_in_place(judgement)
+    } else {
+        judgement()
+    }
 }
 
 /// The budget has no room for this body: held, it is refused; else it passes unjudged.

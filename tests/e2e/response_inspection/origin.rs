@@ -36,6 +36,8 @@ pub(super) const ROUTES: &str = r#"
 seclang = ["leaks.conf"]
 [profile.strict]
 seclang = ["leaks.conf", "strict.conf"]
+[profile.roomy]
+seclang = ["leaks.conf", "roomy.conf"]
 [profile.watch]
 mode = "detect"
 seclang = ["leaks.conf"]
@@ -50,6 +52,11 @@ name = "strict"
 match = { path = "/strict/**" }
 upstream = "agents"
 inspection = "strict"
+[[route]]
+name = "roomy"
+match = { path = "/roomy/**" }
+upstream = "agents"
+inspection = "roomy"
 [[route]]
 name = "watched"
 match = { path = "/watched/**" }
@@ -70,6 +77,7 @@ pub(super) fn setup(origin: &CountingOrigin) -> Setup {
         .routes(ROUTES)
         .file("leaks.conf", RULES)
         .file("strict.conf", "SecResponseBodyLimitAction Reject\n")
+        .file("roomy.conf", "SecResponseBodyLimit 4000000\n")
         .tls()
 }
 
