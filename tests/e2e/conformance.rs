@@ -23,7 +23,8 @@ fn setup(text: &str) -> impl Fn(&Path) -> String + '_ {
     move |crs| {
         let crs = crs.canonicalize().unwrap();
         let crs = crs.display();
-        let odd = r#"["encoded_slash", "backslash", "nul", "double_encoding", "parameter", "empty_segment", "invalid_utf8"]"#;
+        let odd =
+            r#"["encoded_slash", "backslash", "nul", "double_encoding", "parameter", "empty_segment", "invalid_utf8"]"#;
         format!(
             "[[route]]\nname = \"all\"\nmatch = {{ path = \"/**\" }}\nupstream = \"agents\"\ninspection = \"crs\"\nallow = {odd}\n\
              [profile.crs]\nmode = \"{text}\"\n\
@@ -85,7 +86,13 @@ fn expect_conformance(summary: &Value) {
         .iter()
         .filter(|case| case["status"] == "fail")
         .map(|case| {
-            format!("{} {}: expected {}; got {}", text(case, "id"), case["stage"], text(case, "expected"), text(case, "got"))
+            format!(
+                "{} {}: expected {}; got {}",
+                text(case, "id"),
+                case["stage"],
+                text(case, "expected"),
+                text(case, "got")
+            )
         })
         .collect();
     assert!(failures.is_empty(), "{} cases do not hold:\n{}", failures.len(), failures.join("\n"));
@@ -211,7 +218,11 @@ async fn send(crs: &Path, gateway: &Gateway, ids: &BTreeSet<String>) -> Value {
 fn unlike(summary: &Value, statuses: &[&str]) -> Vec<String> {
     let fits = |case: &&Value| statuses.iter().any(|status| text(case, "got").starts_with(&format!("status {status}")));
     let others = list(summary).iter().filter(|case| !fits(case));
-    others.map(|case| format!("{} {}: {}; {}", text(case, "id"), case["stage"], text(case, "expected"), text(case, "got"))).collect()
+    others
+        .map(|case| {
+            format!("{} {}: {}; {}", text(case, "id"), case["stage"], text(case, "expected"), text(case, "got"))
+        })
+        .collect()
 }
 
 /// The cases of a list `RULE NUMBER ...`.

@@ -59,7 +59,9 @@ mod verdict;
 
 pub use access::AccessEntry;
 pub use channel::WriterStatus;
-pub use event::{AdminAction, MAX_FIELD_BYTES, MAX_MATCHES, MAX_PATH_BYTES, MAX_RULES, Outcome, RuleMatch, SecurityEvent};
+pub use event::{
+    AdminAction, MAX_FIELD_BYTES, MAX_MATCHES, MAX_PATH_BYTES, MAX_RULES, Outcome, RuleMatch, SecurityEvent,
+};
 pub use fault::{Fault, FaultReport};
 pub use intake::Overload;
 pub use journal::{Destination, FileConfig, Journal, JournalConfig, JournalError};

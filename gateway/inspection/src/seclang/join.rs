@@ -2,6 +2,7 @@
 //!
 //! Both kinds of rules keep their own score and ids; of their outcomes the graver one counts.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -40,7 +41,8 @@ impl WantedSecLang {
             actions.push(format!("setvar:tx.inbound_anomaly_score_threshold={threshold}"));
         }
         if !actions.is_empty() {
-            text.push_str(&format!("SecAction \"id:4294967295,phase:1,pass,nolog,{}\"\n", actions.join(",")));
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "SecAction \"id:4294967295,phase:1,pass,nolog,{}\"", actions.join(","));
         }
         text
     }

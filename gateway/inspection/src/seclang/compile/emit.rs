@@ -5,7 +5,6 @@ use super::super::program::{
     Change, Effect, Link, Note, Operand, Place, Program, Rule, RuleBits, Set, Settings, Targets, Test,
 };
 use super::super::variable::{Source, Sources, Variable};
-use super::{Problem, groups};
 use super::fold::{Folded, Kept};
 use super::names::{Names, templates_of_about};
 use super::operators::Operators;
@@ -13,6 +12,7 @@ use super::resolve::{Meant, meant, removed_by};
 use super::settled::{After, Settled, SettledLink, SettledTest};
 use super::targets::{Selectors, looks};
 use super::which::Subjects;
+use super::{Problem, groups};
 use crate::literals::Clauses;
 use crate::operator::Dynamic;
 use crate::scan::{Entry, Layout};
@@ -130,7 +130,12 @@ impl Emitter<'_> {
 
     fn link(&mut self, rule: &Settled, link: &SettledLink) -> Link {
         let test = link.test.as_ref().and_then(|test| self.test(rule, link, test)).unwrap_or(Test::Always);
-        Link { test, capture: link.capture, groups: link.capture, sets: link.sets.iter().map(|set| self.set(set)).collect() }
+        Link {
+            test,
+            capture: link.capture,
+            groups: link.capture,
+            sets: link.sets.iter().map(|set| self.set(set)).collect(),
+        }
     }
 
     /// A test; `None` when something is wrong with it.

@@ -93,9 +93,9 @@ pub(super) fn replay(arguments: &ReplayArguments) -> anyhow::Result<Outcome> {
         write(out, &parts).with_context(|| format!("cannot write {}", out.display()))?;
     }
     if arguments.json {
-        term::say_json(&summary)?
+        term::say_json(&summary)?;
     } else {
-        term::say(&summary.to_string())?
+        term::say(&summary.to_string())?;
     }
     Ok(Outcome::Good)
 }

@@ -222,8 +222,8 @@ SecRule ARGS "@streq %{{REQUEST_HEADERS.x}}" "id:40,phase:2,pass"
     check("ruleRemoveTargetByTag=attack;ARGS", &[20, 30, 40]);
 }
 
-fn interrupted(rule: u32, phase: u8, status: u16, action: Action) -> Option<Interruption> {
-    Some(Interruption { rule, phase, status, action })
+const fn interrupted(rule: u32, phase: u8, status: u16, action: Action) -> Interruption {
+    Interruption { rule, phase, status, action }
 }
 
 #[test]
@@ -235,14 +235,17 @@ fn disruptive_actions() {
         assert_eq!((detect.interruption, detect.would), (None, expect), "{actions} in detection");
     };
     check("pass", None);
-    check("deny", interrupted(1, 1, 403, Action::Deny));
-    check("deny,status:418", interrupted(1, 1, 418, Action::Deny));
-    check("drop", interrupted(1, 1, 403, Action::Drop));
-    check("redirect:'http://a/%{REQUEST_METHOD}'", interrupted(1, 1, 302, Action::Redirect("http://a/GET".to_owned())));
+    check("deny", Some(interrupted(1, 1, 403, Action::Deny)));
+    check("deny,status:418", Some(interrupted(1, 1, 418, Action::Deny)));
+    check("drop", Some(interrupted(1, 1, 403, Action::Drop)));
+    check(
+        "redirect:'http://a/%{REQUEST_METHOD}'",
+        Some(interrupted(1, 1, 302, Action::Redirect("http://a/GET".to_owned()))),
+    );
     check("block", None);
     let defaults = "SecDefaultAction \"phase:1,log,deny,status:409\"\n";
     let rules = format!("{defaults}SecRule REQUEST_URI \"@rx .\" \"id:1,phase:1,block\"");
-    assert_eq!(run(&rules, &Exchange::get("/")).interruption, interrupted(1, 1, 409, Action::Deny));
+    assert_eq!(run(&rules, &Exchange::get("/")).interruption, Some(interrupted(1, 1, 409, Action::Deny)));
 }
 
 #[test]
@@ -351,13 +354,13 @@ SecRule RESPONSE_BODY "@contains other" "id:4,phase:4,pass"
     let check = |exchange: &Exchange, expect: Option<Interruption>| {
         assert_eq!(run(rules, exchange).interruption, expect, "{exchange:?}");
     };
-    check(&respond("/?a=1", "a stack trace"), interrupted(3, 4, 502, Action::Deny));
+    check(&respond("/?a=1", "a stack trace"), Some(interrupted(3, 4, 502, Action::Deny)));
     check(&respond("/", "a stack trace"), None);
     check(&respond("/?a=1", "nothing"), None);
     assert_eq!(run(rules, &respond("/", "some other")).ids, [4]);
     let mut leak = respond("/?a=1", "a stack trace");
     leak.response_headers.push(field("X-Leak", "my secret"));
-    check(&leak, interrupted(2, 3, 502, Action::Deny));
+    check(&leak, Some(interrupted(2, 3, 502, Action::Deny)));
     let mut picture = respond("/?a=1", "a stack trace");
     picture.response_headers = vec![field("Content-Type", "image/png")];
     check(&picture, None);
