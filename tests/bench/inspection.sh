@@ -6,7 +6,7 @@
 # It needs the rules and recorded requests under $RAMPART_SHARED (../shared) and, from Debian, libmodsecurity-dev,
 # libnginx-mod-http-modsecurity, nginx and python3, which it installs where it can; without them it says so and skips.
 #
-# usage: inspection.sh [speed|growth|proxy ...]
+# usage: inspection.sh [speed|growth|proxy|libinjection ...]
 # environment: ROUNDS (3), REPEAT (1), SECONDS_EACH (4), CONNECTIONS (32), RAMPART (the binary)
 set -eu -o pipefail
 cd "$(dirname "$0")/../.."
@@ -29,11 +29,11 @@ write_gateway 1
 write_gateway 4
 
 status=0
-for part in "${@:-speed growth proxy}"; do
+for part in "${@:-speed growth proxy libinjection}"; do
     for one in $part; do
         case "$one" in
-            speed | growth | proxy) bash "$here/$one.sh" "$scratch" || status=1 ;;
-            *) echo "usage: inspection.sh [speed|growth|proxy ...]" >&2; exit 2 ;;
+            speed | growth | proxy | libinjection) bash "$here/$one.sh" "$scratch" || status=1 ;;
+            *) echo "usage: inspection.sh [speed|growth|proxy|libinjection ...]" >&2; exit 2 ;;
         esac
     done
 done

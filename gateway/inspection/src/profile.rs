@@ -16,6 +16,9 @@ use crate::seclang::{SecLang, SecLangSource, WantedSecLang};
 const DEFAULT_THRESHOLD: u32 = 5;
 /// Bytes that transformations and operators may read for one request.
 const DEFAULT_WORK: Size = Size::mib(64);
+/// The same where only SecLang rules run. The OWASP Core Rule Set has hundreds, of which a long text can concern many:
+/// they read each byte of it a hundred times and more, and a body of 10 MiB is to be judged, not refused.
+const DEFAULT_WORK_SECLANG: Size = Size::gib(4);
 /// Profiles that extend one another.
 const MAX_EXTENDS: usize = 8;
 
@@ -162,6 +165,7 @@ fn compile(
     let only_seclang =
         lineage.iter().any(|(raw, _)| raw.seclang.is_some()) && lineage.iter().all(|(raw, _)| raw.rules.is_none());
     let base = if only_seclang { Limits::PROCESS } else { Limits::DEFAULT };
+    let default_work = if only_seclang { DEFAULT_WORK_SECLANG } else { DEFAULT_WORK };
     let mode = nearest(lineage, |raw| raw.mode).unwrap_or_default();
     let paranoia = nearest(lineage, |raw| raw.paranoia).unwrap_or(1);
     let exemptions = lineage.iter().flat_map(|(raw, place)| {
@@ -183,7 +187,7 @@ fn compile(
         first_match: nearest(lineage, |raw| raw.first_match).unwrap_or(false),
         paranoia,
         disclose_location: nearest(lineage, |raw| raw.disclose_location).unwrap_or(true),
-        work: nearest(lineage, |raw| raw.work).unwrap_or(DEFAULT_WORK).bytes(),
+        work: nearest(lineage, |raw| raw.work).unwrap_or(default_work).bytes(),
         refused: refused(lineage, only_seclang),
         exemptions: exemptions.collect(),
     }

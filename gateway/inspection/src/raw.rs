@@ -254,7 +254,7 @@ pub struct RawProfile {
     #[serde(default)]
     pub problems: BTreeMap<String, Reaction>,
     /// Bytes that transformations and operators may read for one request, such as "64MiB". Beyond it the request is
-    /// refused (code `inspection_budget`). Default 64MiB.
+    /// refused, and the event says `work`. Default 64MiB; 4GiB where only SecLang rules run.
     #[serde(default)]
     pub work: Option<Size>,
     /// Values that some rules do not judge, on every route that uses this profile.
