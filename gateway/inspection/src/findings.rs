@@ -51,7 +51,15 @@ impl Findings {
     pub fn sentence(&self, place: bool) -> Option<String> {
         // A rule that sums up what others found says least.
         let first = self.matches.iter().find(|found| found.category != Category::Other).or(self.matches.first())?;
-        Some(if place { first.message.clone() } else { format!("Potential {} detected", first.category.title()) })
+        let title = first.category.title();
+        // What a SecLang rule says is for operators: its macros may hold scores and what was sent.
+        let seclang = self.seclang_rules.contains(&first.rule);
+        Some(match place {
+            _ if seclang && first.category == Category::Other => "Request blocked".to_owned(),
+            true if seclang && !first.target.is_empty() => format!("Potential {title} detected in {}", first.target),
+            true if !seclang => first.message.clone(),
+            _ => format!("Potential {title} detected"),
+        })
     }
 }
 

@@ -247,6 +247,10 @@ fn rules(lineage: &Lineage<'_>, mode: Mode, paranoia: u8, catalogue: &Catalogue,
 fn seclang(lineage: &Lineage<'_>, source: &mut dyn SecLangSource) -> (Option<SecLang>, Option<Box<str>>) {
     let named = lineage.iter().rev().find_map(|(raw, place)| Some((raw.seclang.clone()?, place)));
     let Some((patterns, place)) = named else { return (None, None) };
+    let place = place.key("seclang");
+    if patterns.is_empty() {
+        place.error_help("no files are named", "name files, or leave `seclang` out");
+    }
     if patterns.is_empty() || nearest(lineage, |raw| raw.mode) == Some(Mode::Off) {
         return (None, None);
     }
@@ -255,7 +259,7 @@ fn seclang(lineage: &Lineage<'_>, source: &mut dyn SecLangSource) -> (Option<Sec
         paranoia: nearest(lineage, |raw| raw.paranoia),
         threshold: nearest(lineage, |raw| raw.threshold),
     };
-    match source.load(&wanted, &place.key("seclang")) {
+    match source.load(&wanted, &place) {
         Ok(loaded) => (loaded, None),
         Err(missing) => (None, Some(missing.into())),
     }

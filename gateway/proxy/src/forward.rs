@@ -12,7 +12,7 @@
 use std::net::IpAddr;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING};
+use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING};
 use http::{HeaderMap, Version};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
@@ -26,6 +26,7 @@ use crate::context::Context;
 use crate::failure::refuse;
 use crate::head;
 use crate::response::X_REQUEST_ID;
+use crate::watch::Watch;
 
 /// Pingora refuses a request whose `Connection` names this many fields or more.
 const MAX_NOMINATIONS: usize = 10;
@@ -132,6 +133,10 @@ pub(crate) fn request(session: &Session, request: &mut RequestHeader, ctx: &Cont
         hostless.then(|| given().or_else(own)).flatten()
     });
     strip(request, route.map(|route| &route.request_headers));
+    if ctx.watch.as_ref().is_some_and(Watch::holds) {
+        // The client does not choose whether its answer can be looked at: the Core Rule Set passes over what is compressed.
+        request.remove_header(&ACCEPT_ENCODING);
+    }
     if let Some(route) = route {
         edit(request, &route.request_headers)?;
     }

@@ -124,10 +124,10 @@ impl Profile {
 }
 
 fn describe(rule: &MatchedRule) -> Match {
-    let message = match (rule.category, rule.msg.is_empty()) {
-        (Category::Other, false) => rule.msg.clone(),
-        (category, _) if rule.target.is_empty() => format!("Potential {} detected", category.title()),
-        (category, _) => format!("Potential {} detected in {}", category.title(), rule.target),
+    let message = match rule.msg.is_empty() {
+        false => rule.msg.clone(),
+        true if rule.target.is_empty() => format!("Potential {} detected", rule.category.title()),
+        true => format!("Potential {} detected in {}", rule.category.title(), rule.target),
     };
     Match {
         rule: Arc::clone(&rule.name),

@@ -170,7 +170,9 @@ impl Events {
                 bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1));
                 String::from_utf8(bytes).with_context(|| format!("{} is no UTF-8", self.file.display()))
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                bail!("{} is not there: name the file of the gateway's [log.events]", self.file.display())
+            }
             Err(error) => Err(error).with_context(|| format!("cannot read {}", self.file.display())),
         }
     }

@@ -39,7 +39,7 @@ pub(super) struct ReplayArguments {
     /// Ask this profile alone, whatever the path
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
-    /// Write a JSON line for each request: id, label, verdict, status, score, rules, micros
+    /// Write a JSON line for each request: id, label, verdict, status, code, score, rules, micros
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Threads that judge
@@ -62,6 +62,8 @@ struct Verdicted<'r> {
     label: &'r str,
     verdict: Verdict,
     status: Option<u16>,
+    /// The stable word for why; `None` where nothing was refused or would have been.
+    code: Option<&'static str>,
     score: u32,
     rules: Vec<String>,
     /// The fastest of its runs.
@@ -130,6 +132,7 @@ fn judge_all<'r>(judge: Judge<'_>, recorded: &'r [Recorded], repeat: usize) -> P
                 label: &one.label,
                 verdict: answer.verdict,
                 status: answer.status,
+                code: answer.code.map(rampart_decision::Code::as_str),
                 score: answer.findings.anomaly_score(),
                 rules: answer.findings.rules().map(ToString::to_string).collect(),
                 micros,

@@ -94,7 +94,8 @@ pub(super) fn read(mut from: impl BufRead) -> anyhow::Result<Vec<Recorded>> {
     if serde_json::from_slice::<Line>(first).is_err()
         && let Ok(archive) = serde_json::from_slice::<Archive>(&text)
     {
-        return archive.log.entries.into_iter().enumerate().map(|(at, entry)| of_entry(at, entry.request)).collect();
+        let entries = archive.log.entries.into_iter().enumerate();
+        return entries.map(|(at, entry)| of_entry(at, entry.request)).collect::<anyhow::Result<_>>().and_then(some);
     }
     let lines = (1..).zip(text.split(|byte| *byte == b'\n')).filter(|(_, line)| !line.trim_ascii().is_empty());
     let mut recorded = Vec::new();
@@ -104,6 +105,10 @@ pub(super) fn read(mut from: impl BufRead) -> anyhow::Result<Vec<Recorded>> {
         }
         recorded.push(of_line(number, line).with_context(|| format!("line {number} is no recorded request"))?);
     }
+    some(recorded)
+}
+
+fn some(recorded: Vec<Recorded>) -> anyhow::Result<Vec<Recorded>> {
     if recorded.is_empty() {
         bail!("the file holds no request");
     }
@@ -218,6 +223,7 @@ mod tests {
             assert!(error.contains(expect), "{error}");
         }
         check("", "no request");
+        check(r#"{"log":{"entries":[]}}"#, "no request");
         check("{\"method\":\"GET\",\"uri\":\"/\"}\nnonsense\n", "line 2");
         check("{\"method\":\"GET\",\"uri\":\"/\u{2603}\"}", "latin-1");
         check("{\"method\":\"GET\",\"uri\":\"/\",\"version\":\"HTTP/9\"}", "HTTP/9");

@@ -25,7 +25,7 @@ use crate::ftw;
 #[command(
     after_help = "Examples:\n  rampart test\n  rampart test rules/inspection/sqli.toml\n  rampart test --json | jq .failed\n  \
                   rampart test crs/tests --seclang setup.conf 'crs/rules/*.conf' --overrides overrides.yaml\n  \
-                  rampart test crs/tests --profile crs --junit report.xml\n  \
+                  rampart test crs/tests --profile crs-cases --junit report.xml\n  \
                   rampart test crs/tests --against http://127.0.0.1:8080 --events var/events.log\n\n\
                   A [[case]] may name any rule of the rules directory. Exit code 0 when all cases hold, 1 when one does not,\n\
                   2 when they cannot be run."
@@ -102,6 +102,10 @@ fn show(arguments: &TestArguments, summary: &Summary) -> anyhow::Result<Outcome>
         term::say_json(summary)?;
     } else {
         summary.show()?;
+    }
+    if summary.cases.is_empty() && (arguments.include.is_some() || !arguments.paths.is_empty()) {
+        term::note("no case was run: no file holds one that was asked for");
+        return Ok(Outcome::Unusable);
     }
     Ok(if summary.failed == 0 { Outcome::Good } else { Outcome::Bad })
 }
