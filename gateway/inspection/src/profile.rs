@@ -258,6 +258,7 @@ fn seclang(lineage: &Lineage<'_>, source: &mut dyn SecLangSource) -> (Option<Sec
         patterns,
         paranoia: nearest(lineage, |raw| raw.paranoia),
         threshold: nearest(lineage, |raw| raw.threshold),
+        refuse_broken_bodies: nearest(lineage, |raw| raw.refuse_broken_bodies).unwrap_or(false),
     };
     match source.load(&wanted, &place) {
         Ok(loaded) => (loaded, None),

@@ -232,6 +232,10 @@ pub struct RawProfile {
     /// `threshold`, where a profile sets them, are set for the Core Rule Set too.
     #[serde(default)]
     pub seclang: Option<Vec<String>>,
+    /// With `seclang`: refuse bodies that cannot be read to their end, as ModSecurity's recommended configuration does and
+    /// the Core Rule Set relies on. Of such a body its rules see nothing. Default false: the files decide.
+    #[serde(default)]
+    pub refuse_broken_bodies: Option<bool>,
     /// Paranoia level, 1 to 4: rules up to this level run. Default 1.
     #[serde(default)]
     #[schemars(range(min = 1, max = 4))]

@@ -31,6 +31,8 @@ use crate::{Gateway, forward, head, held, refusal, response};
 
 /// A head is judged by itself first where more than this follows, in bytes.
 const JUDGE_HEAD_FIRST_BYTES: u64 = 64 * 1024;
+/// What a compressed byte may come to; the profiles' bound by default.
+const COMPRESSION: usize = 100;
 /// Bodies from this size on are judged on a blocking thread, in bytes.
 pub(crate) const OFFLOAD_BYTES: usize = 256 * 1024;
 
@@ -92,7 +94,7 @@ async fn with_body(
             return refuse(session, ctx, Box::new(fault.into())).await;
         }
     };
-    let Some(turn) = turn(&gateway.judging, buffered.bytes.len(), want.deadline).await else {
+    let Some(turn) = turn(&gateway.judging, weight(session, &buffered), want.deadline).await else {
         let refusal = Refusal::new(
             Code::BufferExhausted,
             "The gateway has as many request bodies to judge as it can",
@@ -258,6 +260,12 @@ fn with_query(redirect: &Redirect, query: Option<&[u8]>) -> Redirect {
         redirect.to = format!("{}{mark}{query}", redirect.to).into();
     }
     redirect
+}
+
+/// How much there is to judge, in bytes: of what is compressed, as much as it may come to.
+fn weight(session: &Session, buffered: &Buffered) -> usize {
+    let compressed = session.req_header().headers.contains_key(http::header::CONTENT_ENCODING);
+    buffered.bytes.len().saturating_mul(if compressed { COMPRESSION } else { 1 })
 }
 
 /// Where a judgement runs: at once, or on a blocking thread for as long as its permit is held.

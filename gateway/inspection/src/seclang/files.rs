@@ -52,6 +52,9 @@ pub enum FilesError {
 /// Names of one directory that a wildcard is compared with at most.
 const MOST_NAMES: usize = 10_000;
 
+/// Folders that hold no rule files, whatever the roots.
+const SYSTEM: [&str; 3] = ["/proc", "/sys", "/dev"];
+
 /// The file system, below certain directories.
 #[derive(Debug, Clone)]
 pub struct RootedFiles {
@@ -73,6 +76,10 @@ impl RootedFiles {
     /// `path` with its links resolved, where it lies below a root.
     fn confine(&self, path: &Path) -> Result<PathBuf, FilesError> {
         let real = path.canonicalize().map_err(missing_or)?;
+        // What the system says of its processes and devices is no rule file, and messages quote what they cannot read.
+        if SYSTEM.iter().any(|folder| real.starts_with(folder)) {
+            return Err(FilesError::NotRegular);
+        }
         if self.roots.iter().any(|root| real.starts_with(root)) {
             return Ok(real);
         }

@@ -25,6 +25,8 @@ pub struct WantedSecLang {
     pub paranoia: Option<u8>,
     /// The inbound anomaly score from which the Core Rule Set blocks, where the profile sets one.
     pub threshold: Option<u32>,
+    /// Refuse bodies that cannot be read to their end.
+    pub refuse_broken_bodies: bool,
 }
 
 impl WantedSecLang {
@@ -40,6 +42,9 @@ impl WantedSecLang {
         if let Some(threshold) = self.threshold {
             actions.push(format!("setvar:tx.inbound_anomaly_score_threshold={threshold}"));
         }
+        if self.refuse_broken_bodies {
+            text.push_str(BROKEN_BODIES);
+        }
         if !actions.is_empty() {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "SecAction \"id:4294967295,phase:1,pass,nolog,{}\"", actions.join(","));
@@ -47,6 +52,12 @@ impl WantedSecLang {
         text
     }
 }
+
+/// Rules 200002 to 200004 of ModSecurity's recommended configuration: of a body that was not read, the rules see nothing.
+const BROKEN_BODIES: &str = r#"SecRule REQBODY_ERROR "!@eq 0" "id:4294967290,phase:2,t:none,log,deny,status:400,severity:2,msg:'The request body cannot be parsed',tag:'attack-protocol'"
+SecRule MULTIPART_STRICT_ERROR "!@eq 0" "id:4294967291,phase:2,t:none,log,deny,status:400,severity:2,msg:'The multipart body is not as the RFCs want it',tag:'attack-protocol'"
+SecRule MULTIPART_UNMATCHED_BOUNDARY "@eq 1" "id:4294967292,phase:2,t:none,log,deny,status:400,severity:2,msg:'The multipart body holds a boundary that is no delimiter',tag:'attack-protocol'"
+"#;
 
 /// Rules that choose the processor of a body. Files may choose another one after them. The ids are out of everybody's way.
 const PROCESSORS: &str = r#"SecRule REQUEST_HEADERS:Content-Type "^(?:application(?:/soap\+|/)|text/)xml" "id:4294967293,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=XML"

@@ -9,6 +9,9 @@ use super::store::{Text, Values};
 use crate::seclang::program::Settings;
 use crate::seclang::variable::Source;
 
+/// Empty pieces of one body or query that are arguments. They hold nothing to judge, and nine million of them are a body.
+const MAX_EMPTY: usize = 1_000;
+
 /// Adds the arguments of `bytes` as values of `source` and their names as values of `name_source`.
 pub(super) fn read<'a>(
     bytes: &'a [u8],
@@ -17,10 +20,17 @@ pub(super) fn read<'a>(
     values: &mut Values<'a>,
 ) {
     let mut rest = bytes;
+    let mut empty = 0_usize;
     while !rest.is_empty() {
         let end = memchr(settings.argument_separator, rest).unwrap_or(rest.len());
         let (piece, after) = rest.split_at_checked(end).unwrap_or_default();
         rest = after.get(1..).unwrap_or_default();
+        if piece.is_empty() {
+            empty += 1;
+            if empty > MAX_EMPTY {
+                continue;
+            }
+        }
         let equals = memchr(b'=', piece).unwrap_or(piece.len());
         let (name, value) = piece.split_at_checked(equals).unwrap_or_default();
         if values.arguments_full(settings) {
