@@ -6,6 +6,7 @@
 # environment: COUNT (100000), SEED (1)
 set -eu -o pipefail
 scratch=$1
+. tests/bench/inspection/setup.sh
 cc -O2 gateway/inspection/examples/libinjection_oracle/oracle.c -lmodsecurity -o "$scratch/libinjection"
 echo
 echo "libinjection: ${COUNT:-100000} generated values, differences allowed: 5"
