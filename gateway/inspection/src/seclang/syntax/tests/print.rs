@@ -15,7 +15,7 @@ pub(super) fn directive(directive: &Directive) -> String {
             format!("SecRule {} \"{}\" \"{}\"", targets(list), operator(test), actions(done))
         }
         DirectiveKind::Action(done) => format!("SecAction \"{}\"", actions(done)),
-        DirectiveKind::Marker(name) => format!("SecMarker \"{name}\""),
+        DirectiveKind::Marker(name) => format!("SecMarker \"{}\"", name.replace('"', "\\\"")),
         DirectiveKind::DefaultAction(done) => format!("SecDefaultAction \"{}\"", actions(done)),
         DirectiveKind::UpdateTargetById { ids: which, targets: list } => {
             format!("SecRuleUpdateTargetById {} \"{}\"", ids(which), targets(list))
