@@ -130,11 +130,6 @@ impl Exchange {
         (self.findings, would.then_some((Verdict::WouldBlock, code)))
     }
 
-    /// Everything that was found so far.
-    pub fn findings(&self) -> &Findings {
-        &self.findings
-    }
-
     /// Each match so far as ModSecurity logs it.
     pub fn log_lines(&self) -> impl Iterator<Item = String> {
         self.transaction.log_lines()

@@ -342,6 +342,15 @@ mod tests {
     }
 
     #[test]
+    fn files_of_the_system_are_no_rule_files() {
+        let everywhere = RootedFiles::new(["/"]).unwrap();
+        for path in ["/proc/self/environ", "/proc/self/status", "/dev/null"] {
+            assert!(matches!(everywhere.read(Path::new(path), 1 << 20), Err(FilesError::NotRegular)), "{path}");
+        }
+        assert!(everywhere.read(Path::new("/etc/passwd"), 1 << 20).is_ok());
+    }
+
+    #[test]
     fn a_hostile_pattern_costs_no_more_than_the_square() {
         let pattern = "*a".repeat(2_000) + "b";
         assert!(!matches_name(&pattern, &"a".repeat(4_000)));

@@ -70,6 +70,15 @@ fn arguments_of_the_query() {
 }
 
 #[test]
+fn of_many_empty_pieces_only_some_are_arguments() {
+    let request = format!("GET /?{}last=1 HTTP/1.1\r\n\r\n\r\n", "&".repeat(5_000));
+    let seen = seen(request.as_bytes(), None);
+    let arguments = seen.values("ARGS");
+    assert_eq!(arguments.len(), 1_001);
+    assert_eq!(arguments.last().map(String::as_str), Some("last=1"));
+}
+
+#[test]
 fn names_and_sizes_of_arguments() {
     let request = b"POST /?a=1&b+c=%41 HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded; x\r\n\r\np=xyz&q";
     let seen = seen(request, None);

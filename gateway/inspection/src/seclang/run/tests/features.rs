@@ -7,6 +7,7 @@ use rampart_message::Version;
 use super::super::{Action, Interruption};
 use super::{Exchange, Outcome, field, load, load_plain};
 use crate::engine::Scratch;
+use crate::seclang::WantedSecLang;
 
 /// Sends an exchange through rules; both ways of running them have to agree.
 fn run(rules: &str, exchange: &Exchange) -> Outcome {
@@ -224,6 +225,28 @@ SecRule ARGS "@streq %{{REQUEST_HEADERS.x}}" "id:40,phase:2,pass"
 
 const fn interrupted(rule: u32, phase: u8, status: u16, action: Action) -> Interruption {
     Interruption { rule, phase, status, action }
+}
+
+#[test]
+fn a_profile_may_refuse_bodies_that_cannot_be_read() {
+    let attack = "{\"z\":NaN,\"a\":\"1' or '1'='1\"}";
+    let broken_parts = "--XbX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1";
+    let check = |content_type: &str, body: &str, expect: Option<u16>| {
+        for refuse in [false, true] {
+            let wanted =
+                WantedSecLang { patterns: Vec::new(), paranoia: None, threshold: None, refuse_broken_bodies: refuse };
+            let outcome = run(&wanted.settings(), &Exchange::post("/", content_type, body));
+            let status = outcome.interruption.map(|interruption| interruption.status);
+            assert_eq!(status, expect.filter(|_| refuse), "{content_type} {body} {refuse}");
+        }
+    };
+    check("application/json", "{\"a\":1}", None);
+    check("application/json", attack, Some(400));
+    check("application/vnd.api+json", attack, Some(400));
+    check("text/xml", "<r><a></r>", Some(400));
+    check("text/xml", "<r/>", None);
+    check("multipart/form-data; boundary=XbX", broken_parts, Some(400));
+    check("multipart/form-data; boundary=XbX", &format!("{broken_parts}\r\n--XbX--\r\n"), None);
 }
 
 #[test]
