@@ -1,0 +1,1 @@
+//! One small HTTPS client, for key sets and secret providers.

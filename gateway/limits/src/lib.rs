@@ -1,0 +1,1 @@
+//! Quotas, concurrency and bans, on one instance and on many.
