@@ -57,6 +57,18 @@ codes! {
     BodyIncomplete = "body_incomplete", 400, Refused, "Request body incomplete";
     /// An Upgrade on a route that does not take one.
     UpgradeRefused = "upgrade_refused", 400, Refused, "Upgrade refused";
+    /// A query parameter is not what the route takes.
+    QueryRefused = "query_refused", 400, Refused, "Query refused";
+    /// The route asks who is calling, and the request does not say.
+    IdentityMissing = "identity_missing", 401, Refused, "Authentication required";
+    /// What the request shows of its identity does not hold: signature, time, issuer, audience, an unknown key.
+    IdentityInvalid = "identity_invalid", 401, Refused, "Authentication failed";
+    /// The caller is known, and may not do this: a scope or a claim is missing.
+    IdentityForbidden = "identity_forbidden", 403, Refused, "Forbidden";
+    /// The origin may not call this route from a browser.
+    CorsRefused = "cors_refused", 403, Refused, "Origin refused";
+    /// The client's address is banned for a time.
+    Banned = "banned", 403, Refused, "Forbidden";
     /// No route matches host, path and conditions.
     RouteNotFound = "route_not_found", 404, Refused, "Not found";
     /// A route matches, but not for this method; the answer carries Allow.
@@ -71,10 +83,18 @@ codes! {
     ContentEncodingUnsupported = "content_encoding_unsupported", 415, Refused, "Unsupported content encoding";
     /// An expectation other than `100-continue` (RFC 9110 section 10.1.1).
     ExpectationFailed = "expectation_failed", 417, Refused, "Expectation failed";
+    /// A quota of the route is spent (RFC 6585 section 4).
+    RateLimited = "rate_limited", 429, Limited, "Too many requests";
     /// Header fields are too many or too large.
     HeadersTooLarge = "headers_too_large", 431, Refused, "Request header fields too large";
     /// The budget of buffered bytes is spent; try again.
     BufferExhausted = "buffer_exhausted", 503, Error, "Service unavailable";
+    /// A quota cannot be counted, and is configured to refuse then.
+    LimitUnavailable = "limit_unavailable", 503, Error, "Service unavailable";
+    /// The keys that would prove the caller's identity cannot be had.
+    IdentityUnavailable = "identity_unavailable", 503, Error, "Service unavailable";
+    /// The upstream has as many requests as it may have at a time.
+    Overloaded = "overloaded", 503, Error, "Service unavailable";
     /// No address of the upstream can take the request.
     UpstreamUnavailable = "upstream_unavailable", 503, Error, "Service unavailable";
     /// Connecting to the upstream failed: refused, unreachable, reset before a response.

@@ -23,6 +23,8 @@ pub struct Refusal {
     pub location: Option<String>,
     /// `Retry-After` in seconds; never 0.
     pub retry_after_s: Option<u32>,
+    /// Other fields of the answer: `RateLimit`, `WWW-Authenticate`.
+    pub fields: Vec<(&'static str, String)>,
 }
 
 // === impl Refusal ===
@@ -38,6 +40,7 @@ impl Refusal {
             allow: None,
             location: None,
             retry_after_s: None,
+            fields: Vec::new(),
         }
     }
 
@@ -45,6 +48,13 @@ impl Refusal {
     #[must_use]
     pub fn retry_after_s(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds.max(1));
+        self
+    }
+
+    /// The same refusal, with another field.
+    #[must_use]
+    pub fn field(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.fields.push((name, value.into()));
         self
     }
 

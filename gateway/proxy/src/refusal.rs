@@ -85,6 +85,9 @@ fn header(refusal: &Refusal, request_id: &str, length: usize) -> pingora::Result
     if let Some(seconds) = refusal.retry_after_s {
         header.insert_header("Retry-After", seconds)?;
     }
+    for (name, value) in &refusal.fields {
+        header.append_header(*name, value.as_str())?;
+    }
     Ok(header)
 }
 
