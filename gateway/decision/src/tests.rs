@@ -298,6 +298,7 @@ fn codes_are_stable_words_with_statuses_of_the_contract() {
         assert!(STATUSES.contains(&code.status()), "{code:?}");
         let expected = match code.status() {
             500.. => Verdict::Error,
+            429 => Verdict::Limited,
             _ if matches!(code, Code::PayloadBlocked | Code::ResponseBlocked | Code::ContentLimit) => Verdict::Block,
             _ => Verdict::Refused,
         };

@@ -12,7 +12,7 @@ use rampart_decision::{Code, Refusal};
 use rampart_identity::RequestIdText;
 use rampart_inspection::{Match, Oddity};
 use rampart_policy::{Route, Snapshot};
-use rampart_record::{Timestamp, Verdict};
+use rampart_record::{AccessNote, Timestamp, Verdict};
 use rampart_upstream::{EndpointId, Lease};
 
 use crate::body::Carriage;
@@ -67,6 +67,10 @@ pub struct Context {
     pub(crate) unhurried: bool,
     /// The target to forward, where it is not the received one.
     pub(crate) target: Option<Bytes>,
+    /// Who the client proved to be, as records name it.
+    pub(crate) identity: Option<Box<str>>,
+    /// A sign-in, or why there was none, for the event.
+    pub(crate) access: Option<AccessNote>,
     pub(crate) decided: Decided,
     pub(crate) body: Body,
     pub(crate) upstream: Towards,
@@ -160,6 +164,8 @@ impl Context {
             route_name: None,
             series: None,
             target: None,
+            identity: None,
+            access: None,
             decided: Decided::default(),
             body: Body::default(),
             upstream: Towards::default(),

@@ -96,6 +96,7 @@ fn entry<'a>(
         upstream_micros: micros(ctx.upstream_time()),
         route: ctx.route_name.as_deref(),
         verdict,
+        identity: ctx.identity.as_deref(),
         user_agent: header.headers.get(USER_AGENT).map(http::HeaderValue::as_bytes).unwrap_or_default(),
     }
 }
@@ -117,7 +118,7 @@ fn event(gateway: &Gateway, session: &Session, ctx: &mut Context, verdict: Verdi
         client_request_id: ctx.client_id.as_deref().map(str::to_owned),
         snapshot: ctx.digest.clone().unwrap_or_default(),
         client: ctx.client,
-        identity: None,
+        identity: ctx.identity.as_deref().map(str::to_owned),
         route: ctx.route_name.clone(),
         method: escape(header.method.as_str().as_bytes(), MAX_FIELD_BYTES),
         path: escape(path, MAX_PATH_BYTES),
@@ -128,6 +129,7 @@ fn event(gateway: &Gateway, session: &Session, ctx: &mut Context, verdict: Verdi
         status: refused.map(|refusal| if written == 0 { refusal.status } else { written }),
         micros: micros(ctx.decided.took),
         rules: std::mem::take(&mut ctx.decided.rules),
+        access: ctx.access.take(),
         matches: oddity.into_iter().chain(matches.into_iter().map(|found| rule_match(redaction, found))).collect(),
     }
 }

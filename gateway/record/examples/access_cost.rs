@@ -45,6 +45,7 @@ fn entry(time: Timestamp, micros: u64) -> AccessEntry<'static> {
         upstream: Some(([10, 0, 3, 17], 9_000).into()),
         upstream_micros: 640,
         route: Some("create task"),
+        identity: None,
         verdict: Verdict::Pass,
         user_agent:
             b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0 Safari/537.36",

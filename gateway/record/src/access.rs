@@ -48,6 +48,8 @@ pub struct AccessEntry<'a> {
     pub route: Option<&'a str>,
     /// What became of the request.
     pub verdict: Verdict,
+    /// Who the client proved to be; `None` when it proved nothing.
+    pub identity: Option<&'a str>,
     /// The client's `User-Agent`; empty when it sent none.
     pub user_agent: &'a [u8],
 }
@@ -86,7 +88,12 @@ impl AccessEntry<'_> {
         }
         out.extend_from_slice(b",\"verdict\":\"");
         out.extend_from_slice(self.verdict.as_str().as_bytes());
-        out.extend_from_slice(b"\",\"user_agent\":");
+        out.extend_from_slice(b"\",\"identity\":");
+        match self.identity {
+            Some(identity) => text(out, identity.as_bytes()),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b",\"user_agent\":");
         text(out, self.user_agent);
         out.push(b'}');
     }
@@ -194,6 +201,7 @@ mod tests {
             upstream_micros: 640,
             route: Some("agent list"),
             verdict: Verdict::Pass,
+            identity: Some("jwt:main:alice"),
             user_agent: b"curl/8.5.0",
         }
     }
@@ -208,17 +216,18 @@ mod tests {
     fn an_entry_has_these_fields_in_this_order() {
         assert_eq!(
             line(&entry()),
-            r#"{"time":"2026-11-20T13:20:42.123Z","request_id":"01JD3X","client":"203.0.113.9","method":"GET","host":"agents.example:8080","path":"/api/v1/agents","protocol":"HTTP/1.1","status":200,"bytes_in":0,"bytes_out":1432,"micros":812,"upstream":"127.0.0.1:9000","upstream_micros":640,"route":"agent list","verdict":"pass","user_agent":"curl/8.5.0"}"#
+            r#"{"time":"2026-11-20T13:20:42.123Z","request_id":"01JD3X","client":"203.0.113.9","method":"GET","host":"agents.example:8080","path":"/api/v1/agents","protocol":"HTTP/1.1","status":200,"bytes_in":0,"bytes_out":1432,"micros":812,"upstream":"127.0.0.1:9000","upstream_micros":640,"route":"agent list","verdict":"pass","identity":"jwt:main:alice","user_agent":"curl/8.5.0"}"#
         );
     }
 
     #[test]
     fn what_is_not_there_is_null_or_empty() {
-        let bare = AccessEntry { upstream: None, upstream_micros: 0, route: None, user_agent: b"", ..entry() };
+        let bare =
+            AccessEntry { upstream: None, upstream_micros: 0, route: None, identity: None, user_agent: b"", ..entry() };
         let value: Value = serde_json::from_str(&line(&bare)).unwrap();
         assert_eq!(
-            (&value["upstream"], &value["route"], &value["user_agent"]),
-            (&json!(null), &json!(null), &json!(""))
+            (&value["upstream"], &value["route"], &value["identity"], &value["user_agent"]),
+            (&json!(null), &json!(null), &json!(null), &json!(""))
         );
     }
 
@@ -263,7 +272,7 @@ mod tests {
             let written = line(&odd);
             prop_assert!(!written.contains(char::is_control));
             let value: Value = serde_json::from_str(&written).unwrap();
-            prop_assert_eq!(value.as_object().unwrap().len(), 16);
+            prop_assert_eq!(value.as_object().unwrap().len(), 17);
             prop_assert_eq!(&value["client"], &json!(client.to_string()));
             prop_assert_eq!(&value["upstream"], &json!(upstream.map(|peer| peer.to_string())));
             prop_assert_eq!(&value["micros"], &json!(micros));

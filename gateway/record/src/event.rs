@@ -59,8 +59,33 @@ pub struct SecurityEvent {
     /// Ids of all rules that matched, also of those that `matches` has no room for; at most [`MAX_RULES`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Arc<str>>,
+    /// How the client showed who it is, where that is what the event is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<AccessNote>,
     /// What matched, in the order in which it was found; at most [`MAX_MATCHES`].
     pub matches: Vec<RuleMatch>,
+}
+
+/// A sign-in, or why there was none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessNote {
+    /// What it was.
+    pub kind: AccessKind,
+    /// The issuer or API key that vouched, or should have: `issuer:main`, `api_key:ci`. `None` where none is known.
+    pub via: Option<String>,
+    /// Why it was refused, as a stable word.
+    pub reason: Option<Cow<'static, str>>,
+}
+
+/// What an [`AccessNote`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessKind {
+    /// A caller was known for the first time in a while, at this address and by this credential.
+    SignIn,
+    /// What the caller showed was not accepted, or was not enough.
+    Refused,
 }
 
 /// One rule that matched one value.
@@ -130,6 +155,10 @@ impl SecurityEvent {
         tame(&mut self.path, MAX_PATH_BYTES);
         self.route.iter_mut().for_each(tame_shared);
         self.code.iter_mut().for_each(tame_word);
+        if let Some(note) = &mut self.access {
+            note.via.iter_mut().for_each(|field| tame(field, MAX_FIELD_BYTES));
+            note.reason.iter_mut().for_each(tame_word);
+        }
         self.matches.truncate(MAX_MATCHES);
         self.rules.truncate(MAX_RULES);
         self.matches.iter_mut().for_each(RuleMatch::bound);

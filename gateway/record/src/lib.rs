@@ -36,6 +36,7 @@
 //!     upstream_micros: 0,
 //!     route: Some("agent list"),
 //!     verdict: Verdict::Pass,
+//!     identity: None,
 //!     user_agent: b"curl/8.5.0",
 //! });
 //! ```
@@ -60,7 +61,8 @@ mod verdict;
 pub use access::AccessEntry;
 pub use channel::WriterStatus;
 pub use event::{
-    AdminAction, MAX_FIELD_BYTES, MAX_MATCHES, MAX_PATH_BYTES, MAX_RULES, Outcome, RuleMatch, SecurityEvent,
+    AccessKind, AccessNote, AdminAction, MAX_FIELD_BYTES, MAX_MATCHES, MAX_PATH_BYTES, MAX_RULES, Outcome, RuleMatch,
+    SecurityEvent,
 };
 pub use fault::{Fault, FaultReport};
 pub use intake::Overload;

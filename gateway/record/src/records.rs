@@ -213,6 +213,7 @@ mod tests {
             status: Some(400),
             micros: 42,
             rules: Vec::new(),
+            access: None,
             matches: vec![RuleMatch {
                 rule: "sqli-drop".into(),
                 category: "sqli".into(),
