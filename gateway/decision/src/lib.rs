@@ -18,6 +18,7 @@ mod code;
 mod exchange;
 mod head;
 mod judgement;
+pub mod query;
 mod refusal;
 
 #[cfg(test)]

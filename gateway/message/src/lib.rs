@@ -95,7 +95,7 @@ mod limits;
 mod message;
 mod multipart;
 pub mod path;
-mod percent;
+pub mod percent;
 mod problem;
 mod render;
 mod target;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// What a `+` means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Plus {
+pub enum Plus {
     /// Itself.
     Literal,
     /// A space (forms and queries).
@@ -13,9 +13,11 @@ pub(crate) enum Plus {
 
 /// Decoded bytes, and whether a `%` started no escape (it was kept as it is).
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Decoded<'a> {
-    pub(crate) bytes: Cow<'a, [u8]>,
-    pub(crate) invalid: bool,
+pub struct Decoded<'a> {
+    /// The bytes that the escapes stand for.
+    pub bytes: Cow<'a, [u8]>,
+    /// Whether a `%` started no escape.
+    pub invalid: bool,
 }
 
 /// RFC 3986 `unreserved`.
@@ -46,7 +48,7 @@ pub(crate) fn push_escape(out: &mut Vec<u8>, byte: u8) {
 }
 
 /// Whether a decoder would find an escape in `bytes`: `%41`, or the `%u0041` that some servers take.
-pub(crate) fn has_escape(bytes: &[u8]) -> bool {
+pub fn has_escape(bytes: &[u8]) -> bool {
     memchr::memchr_iter(b'%', bytes).any(|at| match bytes.get(at + 1..).unwrap_or_default() {
         [b'u' | b'U', a, b, c, d, ..] => [a, b, c, d].into_iter().all(u8::is_ascii_hexdigit),
         rest => escape(rest).is_some(),
@@ -54,7 +56,7 @@ pub(crate) fn has_escape(bytes: &[u8]) -> bool {
 }
 
 /// Decodes every escape once; a `%` that starts none stays. Borrows where there is nothing to decode.
-pub(crate) fn decode(bytes: &[u8], plus: Plus) -> Decoded<'_> {
+pub fn decode(bytes: &[u8], plus: Plus) -> Decoded<'_> {
     let first = match plus {
         Plus::Literal => memchr::memchr(b'%', bytes),
         Plus::Space => memchr::memchr2(b'%', b'+', bytes),

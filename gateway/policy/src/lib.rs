@@ -17,6 +17,7 @@ mod config;
 mod environment;
 mod files;
 mod load;
+pub mod query;
 mod raw_config;
 mod raw_rules;
 mod route;

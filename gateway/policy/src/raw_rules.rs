@@ -9,6 +9,8 @@ use rampart_upstream::RawDeadlines;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::query::{RawParameter, RawUnknown};
+
 /// A Rampart rules file: any number of routes, rules, cases, exclusions and profiles. Files and folders are named as
 /// you like; names of routes, rules and profiles are shared by all files of the directory.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -77,6 +79,12 @@ pub struct RawRoute {
     /// What is odd about a path but taken on this route.
     #[serde(default)]
     pub allow: Vec<RawPathPolicy>,
+    /// What query parameters have to be, by name.
+    #[serde(default)]
+    pub query: BTreeMap<String, RawParameter>,
+    /// What happens to query parameters that `query` does not name.
+    #[serde(default)]
+    pub query_unknown: RawUnknown,
     /// Deadlines towards the upstream, if not the upstream's own.
     #[serde(default)]
     pub deadlines: Option<RawDeadlines>,

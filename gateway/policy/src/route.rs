@@ -11,6 +11,7 @@ use rampart_inspection::{BodyMode, Profile, RouteExclusions};
 use rampart_message::{Limits, PathPolicy};
 use rampart_upstream::Deadlines;
 
+use crate::query::QueryRules;
 use crate::snapshot::UpstreamIndex;
 
 pub(crate) use compile::{Known, compile};
@@ -40,6 +41,8 @@ pub struct Route {
     pub body_deadline: Option<Duration>,
     /// Which odd paths are taken.
     pub path_policy: PathPolicy,
+    /// What the query has to be.
+    pub query: QueryRules,
     /// How the path changes on the way to the upstream.
     pub rewrite: Rewrite,
     /// Deadlines towards the upstream: the route's, else the upstream's.
@@ -91,6 +94,7 @@ impl Route {
             body_limit_bytes: Some(profile.limits.body as u64),
             body_deadline: None,
             path_policy: PathPolicy::LENIENT,
+            query: QueryRules::default(),
             rewrite: Rewrite::default(),
             deadlines: UNHURRIED,
             websocket: false,

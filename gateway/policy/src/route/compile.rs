@@ -10,6 +10,7 @@ use rampart_upstream::Deadlines;
 
 use super::edits::Direction;
 use super::{Action, HeaderEdits, Redirect, Rewrite, Route};
+use crate::query;
 use crate::raw_rules::{RawNames, RawRedirect, RawRoute, RawRouteMatch};
 use crate::routing::{Conditions, HostPattern, Matcher, Methods, Pattern, compile_conditions};
 use crate::snapshot::UpstreamIndex;
@@ -41,6 +42,7 @@ pub(crate) fn compile(raw: &RawRoute, index: usize, known: &Known<'_>, place: &P
             "put the files there, or name where they are in the profile's `seclang`",
         );
     }
+    let query = query::compile(raw, place);
     let own = body_mode(raw, place);
     let body_deadline = raw.body_deadline.map(|deadline| {
         if deadline.is_zero() || deadline > LONGEST_BODY_DEADLINE {
@@ -72,6 +74,7 @@ pub(crate) fn compile(raw: &RawRoute, index: usize, known: &Known<'_>, place: &P
         body_limit_bytes,
         body_deadline,
         path_policy,
+        query,
         rewrite,
         deadlines,
         websocket: raw.websocket,
