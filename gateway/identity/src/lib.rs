@@ -12,12 +12,17 @@
 
 pub mod client;
 pub mod hop;
+pub mod issuer;
+pub mod issuers;
+pub mod jwt;
 pub mod request_id;
 pub mod sign_in;
 pub mod trace;
 pub mod trusted;
 
 pub use client::{ClientAddress, HopProblem, MAX_HOPS, Origin, client_address, client_address_forwarded};
+pub use issuer::{Issuer, RawIssuer, Sources, TokenPlace};
+pub use issuers::{Issuers, Verification};
 pub use request_id::{ClientRequestId, RequestId, RequestIdText, TakeOver};
 pub use sign_in::SignIns;
 pub use trace::{TraceContext, TraceParent};
