@@ -71,13 +71,14 @@ pub(crate) fn peer(gateway: &Gateway, ctx: &mut Context) -> Result<Box<HttpPeer>
 
 fn pick(gateway: &Gateway, upstream: &Upstream, ctx: &Context) -> Result<Lease, NoEndpoint> {
     let pool = gateway.parts.runtime.pool(&upstream.name).ok_or(NoEndpoint::Unresolved)?;
-    pool.pick(|| ctx.hash, &ctx.upstream.tried)
+    pool.pick(|| ctx.hash, &ctx.upstream.tried, Instant::now())
 }
 
 fn unavailable(none: NoEndpoint) -> Refusal {
     let error = match none {
         NoEndpoint::Unresolved => "No address of the upstream is known yet",
         NoEndpoint::Exhausted => "No address of the upstream could be reached",
+        NoEndpoint::Unhealthy | NoEndpoint::BreakerOpen => "No address of the upstream is fit to take a request",
     };
     Refusal::new(Code::UpstreamUnavailable, error, "Try again later.").retry_after_s(1)
 }
@@ -169,7 +170,7 @@ pub(crate) fn responded(ctx: &mut Context, status: StatusCode) -> Result<()> {
             return Err(refuse(ctx, broken("The upstream sent interim responses and no end of them")).into_up());
         }
     } else if let (Some(lease), Some(sent)) = (&ctx.upstream.lease, ctx.upstream.sent.take()) {
-        lease.responded(sent.elapsed());
+        lease.responded(status.as_u16(), sent.elapsed(), Instant::now());
     }
     in_time(ctx)
 }
@@ -231,7 +232,7 @@ pub(crate) fn broke_off(session: &mut Session, ctx: &mut Context, mut error: Box
 
 fn failed(ctx: &Context, failure: Failure) {
     if let Some(lease) = &ctx.upstream.lease {
-        lease.failed(failure);
+        lease.failed(failure, Instant::now());
     }
 }
 

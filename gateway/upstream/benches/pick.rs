@@ -6,28 +6,17 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use rampart_settings::{Place, Report};
-use rampart_upstream::{
-    Balance, Metrics, Pool, Protocol, RawAddress, RawDeadlines, RawUpstream, Resolved, Upstream, hash_key,
-};
+use rampart_settings::{Document, Report, Source, read};
+use rampart_upstream::{Metrics, Pool, RawUpstream, Resolved, Upstream, hash_key};
 
 const PICKS: u32 = 2_000_000;
 
-fn pool(balance: Balance, endpoints: u16) -> Option<Pool> {
-    let raw = RawUpstream {
-        addresses: vec![RawAddress::Plain("agents.internal:80".to_owned())],
-        balance,
-        hash_on: None,
-        protocol: Protocol::Http1,
-        tls: None,
-        host_header: "preserve".to_owned(),
-        deadlines: RawDeadlines::default(),
-        idle: rampart_settings::Duration::secs(60),
-        max_streams: 100,
-        resolve_every: rampart_settings::Duration::secs(30),
-    };
+fn pool(balance: &str, endpoints: u16) -> Option<Pool> {
     let report = Report::new();
-    let upstream = Upstream::compile("bench", &raw, &Place::nowhere("bench", &report))?;
+    let text = format!("addresses = [\"agents.internal:80\"]\nbalance = \"{balance}\"");
+    let document = Document::parse(Source::new("bench", &text), &report)?;
+    let raw: RawUpstream = read(&document, &report)?;
+    let upstream = Upstream::compile("bench", &raw, &document.root(&report))?;
     let mut resolved = Resolved::default();
     let sockets = (0..endpoints).map(|n| SocketAddr::from(([10, 0, n.to_be_bytes()[0], n.to_be_bytes()[1]], 80)));
     resolved.insert("agents.internal:80", sockets.collect());
@@ -41,7 +30,7 @@ fn measure(pool: &Pool, threads: u32) -> f64 {
         for _ in 0..threads {
             scope.spawn(|| {
                 for number in 0..PICKS {
-                    black_box(pool.pick(|| hash_key(&number.to_le_bytes()), &[]).is_ok());
+                    black_box(pool.pick(|| hash_key(&number.to_le_bytes()), &[], Instant::now()).is_ok());
                 }
             });
         }
@@ -51,11 +40,11 @@ fn measure(pool: &Pool, threads: u32) -> f64 {
 
 fn main() -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    for balance in [Balance::RoundRobin, Balance::LeastConnections, Balance::ConsistentHash] {
+    for balance in ["round_robin", "least_connections", "consistent_hash"] {
         for endpoints in [1, 3, 16, 64, 256] {
             let Some(pool) = pool(balance, endpoints) else { continue };
             let (alone, beside) = (measure(&pool, 1), measure(&pool, 2));
-            writeln!(out, "{balance:?} of {endpoints}: {alone:.0} ns a choice, {beside:.0} ns with two threads")?;
+            writeln!(out, "{balance} of {endpoints}: {alone:.0} ns a choice, {beside:.0} ns with two threads")?;
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::address::Address;
 use crate::metrics::{AddressMetrics, Failure};
@@ -45,6 +45,11 @@ impl Endpoint {
         &self.address
     }
 
+    /// The same, to keep.
+    pub fn shared_address(&self) -> Arc<Address> {
+        Arc::clone(&self.address)
+    }
+
     /// Where to connect.
     pub fn socket(&self) -> SocketAddr {
         self.socket
@@ -53,6 +58,11 @@ impl Endpoint {
     /// Requests in flight.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of an answer to the question of the health check, good or bad.
+    pub fn probed(&self, good: bool, now: Instant) {
+        let _ = (good, now);
     }
 
     pub(crate) fn is_at(&self, address: &Address, socket: SocketAddr) -> bool {
@@ -91,15 +101,21 @@ impl Lease {
         self.endpoint.metrics.connections_reused.inc();
     }
 
-    /// Notes that the response header arrived, and how long after the request was sent off.
-    pub fn responded(&self, elapsed: Duration) {
+    /// Notes that the header of the (final) response arrived, with this status, and how long after the request was sent off.
+    pub fn responded(&self, status: u16, elapsed: Duration, now: Instant) {
+        let _ = (status, now);
         self.endpoint.metrics.response_seconds.observe(elapsed.as_secs_f64());
     }
 
     /// Notes that the request failed at this endpoint.
-    pub fn failed(&self, failure: Failure) {
+    pub fn failed(&self, failure: Failure, now: Instant) {
+        let _ = now;
         self.endpoint.metrics.failed(failure);
     }
+
+    /// Ends the hold without a verdict on the endpoint: the client left, or the gateway itself refused. The same as
+    /// dropping the lease before anything was noted.
+    pub fn abandoned(self) {}
 }
 
 impl Drop for Lease {

@@ -16,20 +16,34 @@
 
 mod address;
 mod balance;
+mod breaker;
+mod ejection;
 mod hash;
+mod health;
 mod lease;
 mod members;
 mod metrics;
 mod pool;
 mod pools;
 mod raw;
+mod resilience;
+mod share;
+mod shedding;
+mod state;
 mod upstream;
 
 pub use address::{Address, Host, InvalidAddress, Scheme};
+pub use breaker::{BreakerRules, RawBreaker};
+pub use ejection::{EjectionRules, RawEjection};
 pub use hash::{HashOn, InvalidHashOn, KeySource, hash_key};
+pub use health::{HealthCheck, RawHealth, RawStatus};
 pub use lease::{Endpoint, EndpointId, Lease};
 pub use metrics::{Failure, Metrics};
-pub use pool::{MAX_ENDPOINTS, MAX_RESOLVED_PER_NAME, NoEndpoint, Pool, Resolution, Resolved};
+pub use pool::{MAX_ENDPOINTS, MAX_RESOLVED_PER_NAME, NoEndpoint, Pool, ProbePlan, Resolution, Resolved};
 pub use pools::Pools;
 pub use raw::{Balance, Protocol, RawAddress, RawDeadlines, RawTls, RawUpstream};
+pub use resilience::{Cause, MAX_ATTEMPTS, RawCause, RawResilience, Resilience};
+pub use share::{RawShare, Share};
+pub use shedding::{Admit, RawShedding, SheddingRules, Slot, Waiter};
+pub use state::{BreakerState, EndpointState, Force, ProbedHealth};
 pub use upstream::{Deadlines, HostHeader, MAX_ADDRESSES, MAX_WEIGHT, Tls, Upstream, WeightedAddress};

@@ -44,7 +44,9 @@ pub struct Metrics {
     failures: Family<FailureLabels, Counter>,
     endpoints: Family<AddressLabels, Gauge>,
     resolutions: Family<ResolutionLabels, Counter>,
-    no_endpoint: Family<NoEndpointLabels, Counter>,
+    no_endpoint: Family<ReasonLabels, Counter>,
+    shed: Family<ReasonLabels, Counter>,
+    waiting: Family<UpstreamLabels, Gauge>,
     connect_seconds: Family<UpstreamLabels, Histogram, fn() -> Histogram>,
     response_seconds: Family<UpstreamLabels, Histogram, fn() -> Histogram>,
 }
@@ -52,8 +54,15 @@ pub struct Metrics {
 /// The series of one upstream that belong to no address.
 #[derive(Debug)]
 pub(crate) struct PoolMetrics {
-    unresolved: Counter,
-    exhausted: Counter,
+    no_endpoint: [Counter; NoEndpoint::ALL.len()],
+}
+
+/// The series of one upstream about shedding.
+#[derive(Debug)]
+pub(crate) struct SheddingMetrics {
+    waiting: Gauge,
+    full: Counter,
+    in_vain: Counter,
 }
 
 /// The series of one address, looked up once.
@@ -104,14 +113,14 @@ struct ResolutionLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct NoEndpointLabels {
+struct ReasonLabels {
     upstream: Arc<str>,
     reason: &'static str,
 }
 
 const CONNECTION_ORIGINS: [&str; 2] = ["new", "reused"];
 const RESOLUTION_RESULTS: [&str; 2] = ["ok", "failed"];
-const NO_ENDPOINT_REASONS: [&str; 2] = [NoEndpoint::Unresolved.as_str(), NoEndpoint::Exhausted.as_str()];
+const SHED_REASONS: [&str; 2] = ["line_full", "waited"];
 
 /// Upper bounds in seconds, from a connection on the same host to the default connect deadline.
 const CONNECT_SECONDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
@@ -162,6 +171,8 @@ impl Default for Metrics {
             endpoints: Family::default(),
             resolutions: Family::default(),
             no_endpoint: Family::default(),
+            shed: Family::default(),
+            waiting: Family::default(),
             connect_seconds: Family::new_with_constructor(|| Histogram::new(CONNECT_SECONDS)),
             response_seconds: Family::new_with_constructor(|| Histogram::new(RESPONSE_SECONDS)),
         }
@@ -179,6 +190,8 @@ impl Metrics {
         registry.register("endpoints", "Socket addresses behind an address", self.endpoints.clone());
         registry.register("resolutions", "Resolutions of a name, by result", self.resolutions.clone());
         registry.register("no_endpoint", "Requests that no endpoint could take, by reason", self.no_endpoint.clone());
+        registry.register("shed", "Requests that an upstream was not given, by reason", self.shed.clone());
+        registry.register("waiting_requests", "Requests in line for an upstream", self.waiting.clone());
         registry.register(
             "connect_seconds",
             "Time to open a connection, TLS handshake included",
@@ -192,11 +205,18 @@ impl Metrics {
     }
 
     pub(crate) fn pool(&self, upstream: &Arc<str>) -> PoolMetrics {
-        let of = |reason: NoEndpoint| {
+        let no_endpoint = NoEndpoint::ALL.map(|reason| {
             let reason = reason.as_str();
-            self.no_endpoint.get_or_create_owned(&NoEndpointLabels { upstream: Arc::clone(upstream), reason })
-        };
-        PoolMetrics { unresolved: of(NoEndpoint::Unresolved), exhausted: of(NoEndpoint::Exhausted) }
+            self.no_endpoint.get_or_create_owned(&ReasonLabels { upstream: Arc::clone(upstream), reason })
+        });
+        PoolMetrics { no_endpoint }
+    }
+
+    pub(crate) fn shedding(&self, upstream: &Arc<str>) -> SheddingMetrics {
+        let [full, in_vain] = SHED_REASONS
+            .map(|reason| self.shed.get_or_create_owned(&ReasonLabels { upstream: Arc::clone(upstream), reason }));
+        let waiting = self.waiting.get_or_create_owned(&UpstreamLabels { upstream: Arc::clone(upstream) });
+        SheddingMetrics { waiting, full, in_vain }
     }
 
     pub(crate) fn address(&self, upstream: &Arc<str>, address: &Arc<str>) -> AddressMetrics {
@@ -254,10 +274,15 @@ impl Metrics {
 
     /// Drops the series of an upstream that belong to no address.
     pub(crate) fn forget_pool(&self, upstream: &Arc<str>) {
-        for reason in NO_ENDPOINT_REASONS {
-            self.no_endpoint.remove(&NoEndpointLabels { upstream: Arc::clone(upstream), reason });
+        let with = |reason| ReasonLabels { upstream: Arc::clone(upstream), reason };
+        for reason in NoEndpoint::ALL.map(NoEndpoint::as_str) {
+            self.no_endpoint.remove(&with(reason));
+        }
+        for reason in SHED_REASONS {
+            self.shed.remove(&with(reason));
         }
         let labels = UpstreamLabels { upstream: Arc::clone(upstream) };
+        self.waiting.remove(&labels);
         self.connect_seconds.remove(&labels);
         self.response_seconds.remove(&labels);
     }
@@ -265,10 +290,24 @@ impl Metrics {
 
 impl PoolMetrics {
     pub(crate) fn no_endpoint(&self, reason: NoEndpoint) {
-        match reason {
-            NoEndpoint::Unresolved => self.unresolved.inc(),
-            NoEndpoint::Exhausted => self.exhausted.inc(),
-        };
+        // The discriminants follow the declaration, as `NoEndpoint::ALL` does.
+        if let Some(counter) = self.no_endpoint.get(reason as usize) {
+            counter.inc();
+        }
+    }
+}
+
+impl SheddingMetrics {
+    pub(crate) fn set_waiting(&self, waiting: usize) {
+        self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn full(&self) {
+        self.full.inc();
+    }
+
+    pub(crate) fn waited_in_vain(&self) {
+        self.in_vain.inc();
     }
 }
 

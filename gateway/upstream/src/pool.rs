@@ -9,15 +9,20 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::address::{Address, Host};
+use crate::health::HealthCheck;
 use crate::lease::{Endpoint, EndpointId, Lease};
 use crate::members::{Member, Members};
 use crate::metrics::{AddressMetrics, Metrics, PoolMetrics};
 use crate::raw::Balance;
+use crate::resilience::{Cause, Resilience};
+use crate::shedding::{Admit, Gate};
+use crate::state::{BreakerState, EndpointState, Force, ProbedHealth};
 use crate::upstream::{Upstream, WeightedAddress};
 
 /// Endpoints behind one name at most; of a name that resolves to more, the rest is left out (in the order of their
@@ -35,6 +40,7 @@ pub struct Pool {
     turn: AtomicU64,
     in_flight: Arc<AtomicU32>,
     sources: Mutex<Sources>,
+    gate: Arc<Gate>,
     own_metrics: PoolMetrics,
     metrics: Metrics,
 }
@@ -66,14 +72,25 @@ pub enum NoEndpoint {
     /// All were tried.
     #[error("every endpoint of the upstream was tried")]
     Exhausted,
+    /// None of those left is healthy, by what they answer when they are asked.
+    #[error("no endpoint of the upstream is healthy")]
+    Unhealthy,
+    /// Those left have failed and are left alone for now.
+    #[error("the breakers of the upstream are open")]
+    BreakerOpen,
 }
 
 impl NoEndpoint {
+    /// All reasons, in the order of their declaration.
+    pub const ALL: [Self; 4] = [Self::Unresolved, Self::Exhausted, Self::Unhealthy, Self::BreakerOpen];
+
     /// Its name in metrics and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unresolved => "unresolved",
             Self::Exhausted => "exhausted",
+            Self::Unhealthy => "unhealthy",
+            Self::BreakerOpen => "breaker_open",
         }
     }
 }
@@ -94,6 +111,15 @@ pub enum Resolution {
         /// Socket addresses left out because of [`MAX_RESOLVED_PER_NAME`] and [`MAX_ENDPOINTS`].
         left_out: usize,
     },
+}
+
+/// What a prober has to do for a pool.
+#[derive(Debug, Clone)]
+pub struct ProbePlan {
+    /// What is asked, and how often.
+    pub check: Arc<HealthCheck>,
+    /// Who is asked; [`Endpoint::probed`] takes the answers.
+    pub endpoints: Vec<Arc<Endpoint>>,
 }
 
 /// Resolutions made before a reload, by `host:port`: a new name can then serve from the first request on.
@@ -124,6 +150,7 @@ impl Pool {
             turn: AtomicU64::new(0),
             in_flight: Arc::default(),
             sources: Mutex::new(Sources { balance: upstream.balance, addresses: Vec::new(), next_id: 0 }),
+            gate: Arc::new(Gate::new(metrics.shedding(&upstream.name))),
             own_metrics: metrics.pool(&upstream.name),
             metrics: metrics.clone(),
         };
@@ -136,9 +163,23 @@ impl Pool {
         &self.name
     }
 
+    /// Asks for a place among the requests in flight; to be called once for each request, before the first
+    /// [`Pool::pick`]. The request counts for the budget of retries.
+    pub fn admit(&self, now: Instant) -> Admit {
+        self.gate.admit(now)
+    }
+
+    /// Takes another attempt from the budget of retries, after [`Resilience::may_retry`] has agreed. False: there is no
+    /// budget, the failure stands.
+    pub fn withdraw_retry(&self, resilience: &Resilience, cause: Cause, now: Instant) -> bool {
+        let _ = (resilience, cause, now);
+        true
+    }
+
     /// The endpoint for a request, counted as in flight until the lease is dropped. `key` is asked under consistent
     /// hashing only; `exclude` holds the endpoints that this request has tried.
-    pub fn pick(&self, key: impl FnOnce() -> u64, exclude: &[EndpointId]) -> Result<Lease, NoEndpoint> {
+    pub fn pick(&self, key: impl FnOnce() -> u64, exclude: &[EndpointId], now: Instant) -> Result<Lease, NoEndpoint> {
+        let _ = now;
         let members = self.members.load();
         if let Some(endpoint) = members.choose(key, &self.turn, self.in_flight(), exclude) {
             return Ok(Lease::new(Arc::clone(endpoint)));
@@ -156,6 +197,43 @@ impl Pool {
     /// The endpoints as they are now.
     pub fn endpoints(&self) -> Vec<Arc<Endpoint>> {
         self.members.load().list().iter().map(|member| Arc::clone(&member.endpoint)).collect()
+    }
+
+    /// The endpoints as they stand, for operators.
+    pub fn states(&self, now: Instant) -> Vec<EndpointState> {
+        let _ = now;
+        let state = |endpoint: &Arc<Endpoint>| EndpointState {
+            id: endpoint.id(),
+            address: endpoint.shared_address(),
+            socket: endpoint.socket(),
+            in_flight: endpoint.in_flight(),
+            breaker: BreakerState::Closed,
+            force: Force::Auto,
+            open_for: None,
+            health: ProbedHealth::Unknown,
+            ejected_for: None,
+            ramp_percent: 100,
+            usable: true,
+        };
+        self.endpoints().iter().map(state).collect()
+    }
+
+    /// Orders the breaker of one endpoint, or of all (and of those to come), to be open, closed, or as it would be. Gives
+    /// the number of endpoints that it was ordered of.
+    pub fn force_breaker(&self, force: Force, endpoint: Option<SocketAddr>, now: Instant) -> usize {
+        let _ = (force, endpoint, now);
+        0
+    }
+
+    /// What is to be asked of whom, where a health check is configured.
+    pub fn probe_plan(&self) -> Option<ProbePlan> {
+        None
+    }
+
+    /// Brings up to date what changes with time alone (an ejection that is over), so that metrics say so without a
+    /// request that comes by. To be called about once a second.
+    pub fn refresh(&self, now: Instant) {
+        let _ = now;
     }
 
     /// The addresses whose names have to be resolved, again and again.
@@ -180,6 +258,7 @@ impl Pool {
         let mut sources = self.sources.lock();
         let mut before = std::mem::take(&mut sources.addresses);
         sources.balance = upstream.balance;
+        self.gate.set_rules(upstream.shedding.as_ref());
         for WeightedAddress { address, weight } in &upstream.addresses {
             let known = before.iter().position(|state| state.address == *address).map(|at| before.swap_remove(at));
             let mut state = known.unwrap_or_else(|| self.address_state(address));

@@ -6,6 +6,11 @@ use rampart_settings::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::breaker::RawBreaker;
+use crate::ejection::RawEjection;
+use crate::health::RawHealth;
+use crate::shedding::RawShedding;
+
 /// A backend: its addresses, how requests are spread over them, and how it is spoken to.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +56,25 @@ pub struct RawUpstream {
     /// How often names are resolved. If a resolution fails, the last good one stays.
     #[serde(default = "default_resolve_every")]
     pub resolve_every: Duration,
+
+    /// When an endpoint that fails is left alone. Each host of a name has a breaker of its own.
+    #[serde(default)]
+    pub breaker: RawBreaker,
+
+    /// A question that every endpoint is asked, again and again. Without this table none is asked.
+    pub health: Option<RawHealth>,
+
+    /// When an endpoint is taken out for a while because of its answers, as long as there are others.
+    #[serde(default)]
+    pub ejection: RawEjection,
+
+    /// How much the upstream is given at once.
+    #[serde(default)]
+    pub shedding: RawShedding,
+
+    /// How long an endpoint that joins or comes back takes to get its full share. `"0s"`: it gets it at once.
+    #[serde(default)]
+    pub slow_start: Duration,
 }
 
 /// An address, or an address with a weight.

@@ -7,8 +7,12 @@ use std::time::Duration;
 use rampart_settings::{Duration as RawDuration, Place};
 
 use crate::address::{Address, InvalidAddress, Scheme, is_dns_name};
+use crate::breaker::BreakerRules;
+use crate::ejection::EjectionRules;
 use crate::hash::HashOn;
+use crate::health::HealthCheck;
 use crate::raw::{Balance, Protocol, RawAddress, RawDeadlines, RawTls, RawUpstream, RawWeightedAddress};
+use crate::shedding::SheddingRules;
 
 /// Configured addresses of an upstream at most.
 pub const MAX_ADDRESSES: usize = 64;
@@ -24,6 +28,9 @@ const LONGEST_DEADLINE: RawDuration = RawDuration::hours(24);
 
 /// A deadline of nothing would end every request.
 const SHORTEST_DEADLINE: RawDuration = RawDuration::millis(1);
+
+/// No endpoint takes longer to get its share.
+const LONGEST_SLOW_START: RawDuration = RawDuration::hours(1);
 
 /// How often names are resolved at most.
 const SHORTEST_RESOLVE: RawDuration = RawDuration::secs(1);
@@ -53,6 +60,16 @@ pub struct Upstream {
     pub max_streams: u32,
     /// How often names are resolved.
     pub resolve_every: Duration,
+    /// When an endpoint that fails is left alone; `None`: never.
+    pub breaker: Option<BreakerRules>,
+    /// What endpoints are asked; `None`: nothing.
+    pub health: Option<Arc<HealthCheck>>,
+    /// When endpoints are taken out because of their answers; `None`: never.
+    pub ejection: Option<EjectionRules>,
+    /// How much it is given at once; `None`: without limit.
+    pub shedding: Option<SheddingRules>,
+    /// How long an endpoint that joins or comes back takes to get its full share; may be nothing.
+    pub slow_start: Duration,
 }
 
 /// An address and its share of the requests.
@@ -209,6 +226,11 @@ impl Upstream {
             idle: bounded(raw.idle, RawDuration::ZERO, LONGEST_DEADLINE, &place.key("idle")),
             max_streams: compile_max_streams(raw.max_streams, &place.key("max_streams")),
             resolve_every: bounded(raw.resolve_every, SHORTEST_RESOLVE, LONGEST_DEADLINE, &place.key("resolve_every")),
+            breaker: BreakerRules::compile(&raw.breaker, &place.key("breaker")),
+            health: raw.health.as_ref().map(|raw| Arc::new(HealthCheck::compile(raw, &place.key("health")))),
+            ejection: EjectionRules::compile(&raw.ejection, &place.key("ejection")),
+            shedding: SheddingRules::compile(&raw.shedding, &place.key("shedding")),
+            slow_start: bounded(raw.slow_start, RawDuration::ZERO, LONGEST_SLOW_START, &place.key("slow_start")),
             addresses,
         };
         (!upstream.addresses.is_empty()).then_some(upstream)
@@ -281,7 +303,7 @@ fn compile_max_streams(given: u32, place: &Place<'_>) -> u32 {
     given.clamp(1, MAX_STREAMS)
 }
 
-fn bounded(given: RawDuration, least: RawDuration, most: RawDuration, place: &Place<'_>) -> Duration {
+pub(crate) fn bounded(given: RawDuration, least: RawDuration, most: RawDuration, place: &Place<'_>) -> Duration {
     if given < least {
         place.error(format!("{given} is too short: at least {least}"));
     } else if given > most {

@@ -1,0 +1,3 @@
+mod rules;
+
+pub use rules::{EjectionRules, RawEjection};

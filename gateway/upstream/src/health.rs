@@ -1,0 +1,3 @@
+mod check;
+
+pub use check::{HealthCheck, RawHealth, RawStatus};
