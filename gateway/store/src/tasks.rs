@@ -1,0 +1,200 @@
+//! What runs in the background: connecting, probing, watching the state, and telling the other gateways of this one.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use fred::interfaces::{ClientLike, EventInterface};
+use fred::types::{ClusterHash, ConnectHandle, CustomCommand, Value as Reply};
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::{interval, sleep, timeout};
+
+use crate::breaker::pause;
+use crate::inner::Inner;
+use crate::pool::{self, Connection};
+use crate::random::random;
+use crate::redis::{Redis, State};
+use crate::script::Script;
+use crate::value::Arg;
+
+/// How often the state is worked out where no command does so.
+const REFRESH: Duration = Duration::from_millis(50);
+/// How often files of TLS that could not be read are tried again.
+const REREAD: Duration = Duration::from_secs(2);
+/// How often this gateway says that it is alive.
+const BEAT: Duration = Duration::from_secs(1);
+/// A gateway that said nothing for this long is gone, in milliseconds.
+const ALIVE_MS: i64 = 5_000;
+
+/// Adds one to a set of living gateways, drops who was silent too long, and counts. Time is the server's.
+const BEAT_SCRIPT: &str = "\
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return redis.call('ZCARD', KEYS[1])
+";
+
+const LEAVE_SCRIPT: &str = "return redis.call('ZREM', KEYS[1], ARGV[1])";
+
+/// Tasks that end with this.
+#[derive(Default)]
+pub(crate) struct Tasks(Mutex<Vec<JoinHandle<()>>>);
+
+/// A connection of fred's, which would go on without whoever waits for it.
+struct Driven(ConnectHandle);
+
+// === impl Tasks ===
+
+impl Tasks {
+    pub(crate) fn end(&self) {
+        self.0.lock().drain(..).for_each(|task| task.abort());
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+pub(crate) fn spawn(inner: &Arc<Inner>) -> Tasks {
+    let tasks = [
+        tokio::spawn(connect(Arc::clone(inner))),
+        tokio::spawn(watch(Arc::clone(inner))),
+        tokio::spawn(beat(Arc::clone(inner))),
+    ];
+    Tasks(Mutex::new(tasks.into()))
+}
+
+/// Builds the pool, and drives every connection of it for ever.
+async fn connect(inner: Arc<Inner>) {
+    let connections = loop {
+        match pool::build(&inner.config) {
+            Ok(connections) => break inner.set_pool(connections),
+            Err(error) => log::error!("redis: {error}; trying again every {REREAD:?}"),
+        }
+        sleep(REREAD).await;
+    };
+    let mut drivers = tokio::task::JoinSet::new();
+    for index in 0..connections.len() {
+        let driver = Arc::clone(&inner);
+        drivers.spawn(async move {
+            if let Some(connection) = driver.connections().get(index) {
+                tokio::join!(drive(&driver, connection), probe(&driver, connection));
+            }
+        });
+    }
+    while drivers.join_next().await.is_some() {}
+}
+
+/// fred reconnects by itself but for errors that it holds to be final; nothing is final here.
+async fn drive(inner: &Inner, connection: &Connection) {
+    let mut failures = 0;
+    loop {
+        let mut reconnected = connection.client.reconnect_rx();
+        let mut driven = Driven(connection.client.connect());
+        loop {
+            tokio::select! {
+                ended = &mut driven.0 => {
+                    if let Ok(Err(error)) = ended {
+                        log::warn!("redis: {}", error.details());
+                    }
+                    break;
+                }
+                event = reconnected.recv() => {
+                    if event.is_err() {
+                        // The stream ends when the client is stopped, and skips when it is not read in time.
+                        sleep(REFRESH).await;
+                        continue;
+                    }
+                    failures = 0;
+                    connection.breaker.lock().reconnected(Instant::now());
+                    connection.wake.notify_one();
+                    inner.refresh();
+                }
+            }
+        }
+        sleep(pause(failures, random())).await;
+        failures = failures.saturating_add(1);
+    }
+}
+
+/// Sends one probe at a time while the breaker is open.
+async fn probe(inner: &Inner, connection: &Connection) {
+    loop {
+        let due = connection.breaker.lock().probe_at();
+        match due {
+            None => connection.wake.notified().await,
+            Some(due) => {
+                let wait = due.saturating_duration_since(Instant::now());
+                let _ = timeout(wait, connection.wake.notified()).await;
+            }
+        }
+        let Some(slot) = connection.breaker.lock().begin_probe(Instant::now()) else { continue };
+        let good = is_answered(inner, connection, slot).await;
+        connection.breaker.lock().probed(good, Instant::now(), random());
+        inner.refresh();
+    }
+}
+
+async fn is_answered(inner: &Inner, connection: &Connection, slot: Option<u16>) -> bool {
+    if !connection.client.is_connected() {
+        return false;
+    }
+    let hash = slot.map_or(ClusterHash::Random, ClusterHash::Custom);
+    let ping = CustomCommand::new_static("PING", hash, false);
+    let answer = connection.client.custom::<Reply, Reply>(ping, Vec::new());
+    matches!(timeout(inner.config.command_deadline, answer).await, Ok(Ok(_)))
+}
+
+/// Keeps the state true where nothing is asked.
+async fn watch(inner: Arc<Inner>) {
+    let mut ticks = interval(REFRESH);
+    let mut told = State::Connecting;
+    loop {
+        ticks.tick().await;
+        inner.refresh();
+        let state = *inner.state.borrow();
+        if state.as_str() != told.as_str() {
+            log::info!("redis: {} ({})", state.as_str(), inner.config.authority());
+            told = state;
+        }
+    }
+}
+
+/// Says every second that this gateway is alive, and counts those that do.
+async fn beat(inner: Arc<Inner>) {
+    let redis = Redis::from_inner(&inner);
+    let script = Script::new("beat", 1, BEAT_SCRIPT);
+    let key = [redis.key("gateways", b"alive", b"")];
+    let mut changes = inner.state.subscribe();
+    loop {
+        let args = [Arg::from(inner.id.clone()), Arg::Int(ALIVE_MS)];
+        if redis.usable()
+            && let Ok(count) = redis.eval(&script, &key, &args).await
+            && let Some(count) = count.int().and_then(|count| u32::try_from(count).ok())
+            && inner.config.instances.is_none()
+        {
+            inner.instances.store(count.max(1), Ordering::Relaxed);
+            inner.metrics.instances.set(count.max(1).into());
+        }
+        // At once when Redis comes up, so that shares are right from the first request on.
+        let _ = timeout(BEAT, changes.changed()).await;
+    }
+}
+
+/// The others need not wait until this gateway is missed.
+pub(crate) async fn leave(redis: &Redis) {
+    let script = Script::new("leave", 1, LEAVE_SCRIPT);
+    let key = [redis.key("gateways", b"alive", b"")];
+    let _ = redis.eval(&script, &key, &[Arg::from(redis.id())]).await;
+}
