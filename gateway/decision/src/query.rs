@@ -46,3 +46,102 @@ pub fn retarget(target: &[u8], query: &[u8]) -> Bytes {
     let mark: &[u8] = if query.is_empty() { b"" } else { b"?" };
     [before, mark, query].concat().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use rampart_policy::{Embedded, Environment, LoadOptions, Secrets, Snapshot, load_embedded};
+
+    use super::*;
+
+    const CONFIG: &str = r#"
+version = 1
+[listener.main]
+address = "127.0.0.1:0"
+[upstream.agents]
+addresses = ["http://127.0.0.1:9"]
+"#;
+
+    const RULES: &str = r#"
+version = 1
+[profile.default]
+[profile.watch]
+extends = "default"
+mode = "detect"
+[profile.quiet]
+extends = "default"
+disclose_location = false
+
+[[route]]
+name = "list"
+match = { path = "/list" }
+upstream = "agents"
+query = { limit = { integer = { min = 1, max = 100 } }, page = { integer = { max = 9 }, on_violation = "clamp" } }
+
+[[route]]
+name = "watched"
+match = { path = "/watched" }
+upstream = "agents"
+inspection = "watch"
+query_unknown = "reject"
+
+[[route]]
+name = "quiet"
+match = { path = "/quiet" }
+upstream = "agents"
+inspection = "quiet"
+query_unknown = "reject"
+"#;
+
+    fn snapshot() -> Snapshot {
+        let options =
+            LoadOptions { config: "config.toml".into(), environment: Environment::empty(), secrets: Secrets::Require };
+        let embedded = Embedded { config: ("config.toml", CONFIG), rules: &[("rules/all.toml", RULES)] };
+        let (report, snapshot) = load_embedded(&embedded, &options);
+        let shown: Vec<String> = report.into_sorted().iter().map(ToString::to_string).collect();
+        snapshot.unwrap_or_else(|| panic!("{}", shown.join("\n")))
+    }
+
+    fn asked(route: &str, query: &str) -> Query {
+        let snapshot = snapshot();
+        check(snapshot.routes.iter().find(|found| *found.name == *route).unwrap(), Some(query.as_bytes()))
+    }
+
+    fn refused(route: &str, query: &str) -> Refusal {
+        match asked(route, query) {
+            Query::Refused(refusal) => *refusal,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn queries_pass_change_or_are_refused() {
+        assert_eq!(asked("list", "limit=5&x=1"), Query::Unchanged);
+        assert_eq!(asked("list", "limit=5&page=10"), Query::Rewritten(Bytes::from_static(b"limit=5&page=9")));
+        let refusal = refused("list", "limit=101");
+        assert_eq!((refusal.code, refusal.status), (Code::QueryRefused, 400));
+        assert_eq!(refusal.error, "Query parameter \"limit\" must be an integer from 1 to 100");
+    }
+
+    #[test]
+    fn a_route_refuses_whatever_its_profile_does() {
+        assert_eq!(refused("watched", "x=1").error, "Query parameter \"x\" is not taken here");
+    }
+
+    #[test]
+    fn a_profile_that_discloses_nothing_names_no_parameter() {
+        assert_eq!(refused("quiet", "x=1").error, "A query parameter is not what this place takes");
+    }
+
+    #[test]
+    fn targets_with_another_query() {
+        #[track_caller]
+        fn check(target: &str, query: &str, expect: &str) {
+            assert_eq!(retarget(target.as_bytes(), query.as_bytes()), expect.as_bytes());
+        }
+        check("/a?b=1", "b=2", "/a?b=2");
+        check("/a?b=1", "", "/a");
+        check("/a?b=1?c", "b=2", "/a?b=2");
+        check("http://h/a?b", "c", "http://h/a?c");
+        check("/%3f", "", "/%3f");
+    }
+}

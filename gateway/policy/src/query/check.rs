@@ -73,10 +73,8 @@ impl QueryRules {
         }
         *seen |= 1 << index;
         let value = decode(value, Plus::Space);
-        match (single_reading(&value), parameter) {
-            (Some(text), parameter) => parameter.judge(text).map_err(|fault| violation(&name.bytes, fault)),
-            (None, _) => fail(Fault::Encoding),
-        }
+        let Some(text) = single_reading(&value) else { return fail(Fault::Encoding) };
+        parameter.judge(text).or_else(fail)
     }
 
     fn declared(&self, name: &[u8]) -> Option<(usize, &Parameter)> {
@@ -96,13 +94,18 @@ impl QueryRules {
         if let Some(parameter) = self.lookalike(&name.bytes) {
             return Err(violation(&name.bytes, Fault::Spelling(parameter.name.clone())));
         }
-        for part in piece.split(|byte| *byte == b';').skip(1) {
-            let hidden = decode(split(part).0, Plus::Space);
-            if self.declared(&hidden.bytes).is_some() || self.lookalike(&hidden.bytes).is_some() {
-                return Err(violation(&name.bytes, Fault::Separator));
-            }
+        let parts = piece.split(|byte| *byte == b';');
+        if piece.contains(&b';')
+            && parts.map(|part| decode(split(part).0, Plus::Space)).any(|name| self.means(&name.bytes))
+        {
+            return Err(violation(&name.bytes, Fault::Separator));
         }
         Ok(Fate::Keep)
+    }
+
+    /// Whether some reader takes `name` for a declared one.
+    fn means(&self, name: &[u8]) -> bool {
+        self.declared(name).is_some() || self.lookalike(name).is_some()
     }
 
     /// The declared parameter that some readers take `name` for: in another case, with blanks around it, with `[]` behind

@@ -25,7 +25,7 @@ pub(crate) fn compile(raw: &RawRoute, place: &Place<'_>) -> QueryRules {
     }
     let named = |(name, parameter): (&String, &RawParameter)| compile_parameter(name, parameter, &table.key(name));
     let rules = QueryRules { parameters: raw.query.iter().filter_map(named).collect(), unknown: raw.query_unknown };
-    warn_unmatchable(&rules, &raw.matches.query, &table);
+    warn_unmatchable(&rules, &raw.matches.query, place);
     rules
 }
 
@@ -204,13 +204,20 @@ fn warn_unmatchable(rules: &QueryRules, conditions: &BTreeMap<String, RawConditi
         let help = "change the route's `match`, or what the parameter has to be";
         match parameter {
             Some(parameter) if !present && parameter.required => {
-                place.key(name).warn(format!("the route matches only without \"{name}\", which is required"), help);
+                place
+                    .key("query")
+                    .key(name)
+                    .warn(format!("the route matches only without \"{name}\", which is required"), help);
             }
             Some(parameter) if texts.is_some_and(|texts| !texts.iter().any(|text| parameter.admits(text))) => {
-                place.key(name).warn(format!("what the route matches of \"{name}\" is refused"), help);
+                place.key("query").key(name).warn(format!("what the route matches of \"{name}\" is refused"), help);
             }
             None if present && rules.unknown == RawUnknown::Reject => {
-                place.warn(format!("the route matches only with \"{name}\", which it does not take"), help);
+                place
+                    .key("match")
+                    .key("query")
+                    .key(name)
+                    .warn(format!("the route matches only with \"{name}\", which it does not take"), help);
             }
             _ => {}
         }

@@ -7,6 +7,8 @@ mod diagnostics;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod query;
+#[cfg(test)]
 mod seclang;
 #[cfg(test)]
 mod shipped;
