@@ -23,10 +23,12 @@ mod file;
 mod reference;
 mod resolver;
 mod secret;
+mod weakness;
 
 pub use reference::{BadReference, SecretInput, SecretRef};
 pub use resolver::{Environment, Provider, Resolved, Resolver, SecretError};
 pub use secret::Secret;
+pub use weakness::weakness;
 
 /// The largest secret that is read, in bytes: the longest certificate chains with their keys are a tenth of it.
 pub const MAX_SECRET_BYTES: usize = 64 * 1_024;

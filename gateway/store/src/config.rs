@@ -4,13 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rampart_secrets::{Secret, SecretRef};
+use rampart_secrets::{Secret, SecretRef, weakness};
 use rampart_settings::{Duration as RawDuration, Place};
 
 use crate::address::{Address, InvalidAddress};
 use crate::cluster_key::{ClusterKey, SHORTEST};
 use crate::raw::{RawMode, RawRedis, RawTls};
-use crate::weakness::weakness;
 
 /// Looks a secret up; reports at the place why it cannot be had.
 pub type SecretLookup<'a> = &'a dyn Fn(&SecretRef, &Place<'_>) -> Option<Arc<Secret>>;

@@ -8,7 +8,6 @@
 //! - [`RedisConfig`]: `[redis]` of config.toml, checked.
 //! - [`Redis`]: the pool. [`Redis::eval`] runs a versioned [`Script`] on [`Key`]s of one slot.
 //! - [`ClusterKey`]: names that tell nothing, values that only gateways can have written.
-//! - [`weakness`]: whether a secret is one.
 //!
 //! Never here: what a key means, retries of a command whose fate is unknown (a script that counts must not count
 //! twice), or anything from a request in clear text.
@@ -31,7 +30,6 @@ mod tasks;
 pub mod testing;
 mod tls;
 mod value;
-mod weakness;
 
 pub use cluster_key::{ClusterKey, NoRandom, OpenError, SEAL_BYTES};
 pub use config::{RedisConfig, SecretLookup, Tls};
@@ -42,4 +40,3 @@ pub use raw::{RawMode, RawRedis, RawSentinel, RawTls};
 pub use redis::{Redis, State};
 pub use script::Script;
 pub use value::{Arg, Value};
-pub use weakness::weakness;
