@@ -5,8 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
 use crate::address::Address;
+use crate::breaker::ProbeId;
+use crate::common::Common;
+use crate::condition::Condition;
 use crate::metrics::{AddressMetrics, Failure};
+use crate::outcome::{Outcome, Streaks};
+use crate::state::{EndpointState, Force};
+
+/// How long after its header a response that breaks off takes back that it was good. What breaks off later began well
+/// beyond doubt, and counts as a failure of its own.
+const TAKEN_BACK_WITHIN: Duration = Duration::from_secs(10);
 
 /// Tells the endpoints of one pool apart. An endpoint that leaves the pool and returns gets a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,20 +30,23 @@ pub struct Endpoint {
     address: Arc<Address>,
     socket: SocketAddr,
     in_flight: AtomicU32,
-    /// In flight at all endpoints of the pool.
-    pool_in_flight: Arc<AtomicU32>,
+    pub(crate) condition: Condition,
+    common: Arc<Common>,
     metrics: Arc<AddressMetrics>,
 }
 
 impl Endpoint {
+    /// A new endpoint; `joins` where others are in the pool already.
     pub(crate) fn new(
         id: EndpointId,
-        address: Arc<Address>,
-        socket: SocketAddr,
-        pool_in_flight: Arc<AtomicU32>,
+        (address, socket): (Arc<Address>, SocketAddr),
+        joins: bool,
+        force: Force,
+        common: Arc<Common>,
         metrics: Arc<AddressMetrics>,
     ) -> Self {
-        Self { id, address, socket, in_flight: AtomicU32::new(0), pool_in_flight, metrics }
+        let condition = Condition::new(id, joins, force, Arc::clone(&common), Arc::clone(&metrics));
+        Self { id, address, socket, in_flight: AtomicU32::new(0), condition, common, metrics }
     }
 
     /// Its identity within the pool, for the list of those already tried.
@@ -60,9 +74,15 @@ impl Endpoint {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Takes note of an answer to the question of the health check, good or bad.
+    /// Takes note of an answer to the question of the health check, good or bad. Without effect where no check is
+    /// configured (any more).
     pub fn probed(&self, good: bool, now: Instant) {
-        let _ = (good, now);
+        self.condition.answered(good, now);
+    }
+
+    /// The endpoint as it stands, for operators.
+    pub fn state(&self, now: Instant) -> EndpointState {
+        self.condition.state(self, now)
     }
 
     pub(crate) fn is_at(&self, address: &Address, socket: SocketAddr) -> bool {
@@ -70,19 +90,37 @@ impl Endpoint {
     }
 }
 
-/// One request's hold on an endpoint: the request counts as in flight until the lease is dropped.
+/// One request's hold on an endpoint: the request counts as in flight until the lease is dropped. What it notes decides
+/// about the endpoint's breaker and ejection; a lease that is dropped before anything was noted says nothing about it.
 #[derive(Debug)]
 pub struct Lease {
     endpoint: Arc<Endpoint>,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    /// The request is the probe of the endpoint's breaker and has had no outcome yet.
+    probe: Option<ProbeId>,
+    reused: bool,
+    answered: Option<Answered>,
+    failed: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Answered {
+    at: Instant,
+    outcome: Outcome,
+    before: Streaks,
 }
 
 impl Lease {
-    pub(crate) fn new(endpoint: Arc<Endpoint>) -> Self {
+    pub(crate) fn new(endpoint: Arc<Endpoint>, probe: Option<ProbeId>) -> Self {
         endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
-        endpoint.pool_in_flight.fetch_add(1, Ordering::Relaxed);
+        endpoint.common.in_flight.fetch_add(1, Ordering::Relaxed);
         endpoint.metrics.active.inc();
         endpoint.metrics.picks.inc();
-        Self { endpoint }
+        Self { endpoint, progress: Mutex::new(Progress { probe, ..Progress::default() }) }
     }
 
     /// The endpoint.
@@ -99,18 +137,45 @@ impl Lease {
     /// Notes that a connection of an earlier request was used again.
     pub fn reused(&self) {
         self.endpoint.metrics.connections_reused.inc();
+        self.progress.lock().reused = true;
     }
 
     /// Notes that the header of the (final) response arrived, with this status, and how long after the request was sent off.
+    /// The first counts.
     pub fn responded(&self, status: u16, elapsed: Duration, now: Instant) {
-        let _ = (status, now);
         self.endpoint.metrics.response_seconds.observe(elapsed.as_secs_f64());
+        let mut progress = self.progress.lock();
+        if progress.answered.is_none() && !progress.failed {
+            let outcome = Outcome::of_status(status);
+            let before = self.endpoint.condition.record(outcome, progress.probe.take(), now);
+            progress.answered = Some(Answered { at: now, outcome, before });
+        }
     }
 
-    /// Notes that the request failed at this endpoint.
+    /// Notes that the request failed at this endpoint. The first failure counts for the endpoint's condition, except that a
+    /// kept connection was closed meanwhile, and what a client that reads slowly can bring about.
     pub fn failed(&self, failure: Failure, now: Instant) {
-        let _ = now;
         self.endpoint.metrics.failed(failure);
+        let mut progress = self.progress.lock();
+        if std::mem::replace(&mut progress.failed, true) {
+            return;
+        }
+        let condition = &self.endpoint.condition;
+        match progress.answered {
+            None => {
+                if let Some(outcome) = Outcome::of_failure(failure, progress.reused) {
+                    condition.record(outcome, progress.probe.take(), now);
+                }
+            }
+            Some(Answered { at, outcome: Outcome::Good, before }) => match Outcome::of_late_failure(failure) {
+                Some(_) if now.saturating_duration_since(at) <= TAKEN_BACK_WITHIN => condition.record_late(before, now),
+                Some(outcome) => {
+                    condition.record(outcome, None, now);
+                }
+                None => {}
+            },
+            Some(_) => {}
+        }
     }
 
     /// Ends the hold without a verdict on the endpoint: the client left, or the gateway itself refused. The same as
@@ -120,8 +185,11 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if let Some(probe) = self.progress.get_mut().probe.take() {
+            self.endpoint.condition.give_back(probe);
+        }
         self.endpoint.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.endpoint.pool_in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.endpoint.common.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.endpoint.metrics.active.dec();
     }
 }

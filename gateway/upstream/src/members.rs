@@ -3,10 +3,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use crate::balance::{Load, Ring, Schedule, least_loaded};
-use crate::lease::{Endpoint, EndpointId};
+use crate::condition::{Entry, Standing};
+use crate::lease::{Endpoint, EndpointId, Lease};
+use crate::pool::NoEndpoint;
+use crate::ramp;
 use crate::raw::Balance;
+
+/// How often a choice is made anew because another request was faster to become the probe of a breaker. Each time one
+/// endpoint less is to be had, so more than a few in a row need as many endpoints that wait for their probe.
+const MAX_RACES: usize = 8;
 
 /// One endpoint and its weight.
 #[derive(Debug, Clone)]
@@ -53,37 +61,102 @@ impl Members {
         &self.list
     }
 
-    /// The endpoint for the next request, none of those in `exclude`. `turn` counts requests, `pool_in_flight` those in
-    /// flight at all endpoints.
+    /// A hold on the endpoint for the next request, none of those in `exclude`. `turn` counts requests, `pool_in_flight`
+    /// those in flight at all endpoints.
+    ///
+    /// Three times a wider circle is asked: endpoints as far as they take part by their slow start; all that are usable;
+    /// and in need, when there is none, those that are out because of their answers (by passive signs only: an
+    /// endpoint that stands out is better than none). An open breaker and a health check that fails are final.
     pub(crate) fn choose(
         &self,
         key: impl FnOnce() -> u64,
         turn: &AtomicU64,
         pool_in_flight: u32,
         exclude: &[EndpointId],
-    ) -> Option<&Arc<Endpoint>> {
-        let load = |index: usize| self.admits(index, exclude);
-        let next_turn = || turn.fetch_add(1, Ordering::Relaxed);
+        now: Instant,
+    ) -> Result<Lease, NoEndpoint> {
+        let about = match &self.plan {
+            Plan::RoundRobin(_) | Plan::LeastConnections(_) => turn.fetch_add(1, Ordering::Relaxed),
+            Plan::ConsistentHash(_) => key(),
+        };
+        for circle in [Circle::TakingPart, Circle::Usable, Circle::InNeed] {
+            let asked = Asked { about, exclude, circle, now };
+            for _ in 0..MAX_RACES {
+                let Some(endpoint) = self.pick(&asked, pool_in_flight) else { break };
+                let probe = match endpoint.condition.enter(circle == Circle::InNeed, now) {
+                    Entry::Free => None,
+                    Entry::AsProbe(probe) => Some(probe),
+                    Entry::Refused => continue,
+                };
+                return Ok(Lease::new(Arc::clone(endpoint), probe));
+            }
+        }
+        Err(self.reason(exclude, now))
+    }
+
+    fn pick(&self, asked: &Asked<'_>, pool_in_flight: u32) -> Option<&Arc<Endpoint>> {
+        let load = |index: usize| self.admits(index, asked);
         let index = match &self.plan {
-            Plan::RoundRobin(schedule) => schedule.starting_at(next_turn()).find(|&index| load(index).is_some()),
+            Plan::RoundRobin(schedule) => schedule.choose(asked.about, |index| load(index).is_some()),
             Plan::LeastConnections(schedule) => {
-                let start = schedule.starting_at(next_turn()).next()?;
+                let start = schedule.starting_at(asked.about).next()?;
                 least_loaded(self.list.len(), start, load)
             }
-            Plan::ConsistentHash(ring) => ring.choose(key(), u64::from(pool_in_flight), self.list.len(), load),
+            Plan::ConsistentHash(ring) => ring.choose(asked.about, u64::from(pool_in_flight), self.list.len(), load),
         }?;
         self.list.get(index).map(|member| &member.endpoint)
     }
 
-    /// The load of an endpoint that may be given a request. The one place that says which may not: so far those that
-    /// the request has tried already.
-    fn admits(&self, index: usize, exclude: &[EndpointId]) -> Option<Load> {
+    /// The load of an endpoint that may be given a request. The one place that says which may not: those that the request
+    /// has tried already, and those of whose condition that follows.
+    fn admits(&self, index: usize, asked: &Asked<'_>) -> Option<Load> {
         let Member { endpoint, weight } = self.list.get(index)?;
-        if exclude.contains(&endpoint.id()) {
+        if asked.exclude.contains(&endpoint.id()) {
             return None;
+        }
+        let Standing::Usable(share) = endpoint.condition.standing(asked.circle == Circle::InNeed, asked.now) else {
+            return None;
+        };
+        if share < ramp::WHOLE && asked.circle == Circle::TakingPart {
+            ramp::takes_part(share, asked.about, endpoint.id().0).then_some(())?;
         }
         Some(Load { in_flight: endpoint.in_flight(), weight: *weight })
     }
+
+    /// Why there is no endpoint to be had.
+    fn reason(&self, exclude: &[EndpointId], now: Instant) -> NoEndpoint {
+        if self.list.is_empty() {
+            return NoEndpoint::Unresolved;
+        }
+        let untried = self.list.iter().filter(|member| !exclude.contains(&member.endpoint.id()));
+        let mut reason = NoEndpoint::Exhausted;
+        for member in untried {
+            match member.endpoint.condition.standing(true, now) {
+                Standing::Unhealthy if reason == NoEndpoint::Exhausted => reason = NoEndpoint::Unhealthy,
+                Standing::Unhealthy => {}
+                // Also where it would be usable: then others have been faster to probe it.
+                _ => reason = NoEndpoint::BreakerOpen,
+            }
+        }
+        reason
+    }
+}
+
+/// Who is asked for a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Circle {
+    TakingPart,
+    Usable,
+    InNeed,
+}
+
+/// One choice.
+struct Asked<'a> {
+    /// The turn or the key.
+    about: u64,
+    exclude: &'a [EndpointId],
+    circle: Circle,
+    now: Instant,
 }
 
 /// The same in every gateway with this address; two names that resolve to the same host have points of their own.

@@ -12,7 +12,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::ejection::Conspicuous;
 use crate::pool::NoEndpoint;
+use crate::resilience::Cause;
+use crate::state::BreakerState;
 
 /// Why a request failed at an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,9 +46,17 @@ pub struct Metrics {
     connections: Family<ConnectionLabels, Counter>,
     failures: Family<FailureLabels, Counter>,
     endpoints: Family<AddressLabels, Gauge>,
-    resolutions: Family<ResolutionLabels, Counter>,
+    resolutions: Family<ResultLabels, Counter>,
     no_endpoint: Family<ReasonLabels, Counter>,
     shed: Family<ReasonLabels, Counter>,
+    retries: Family<RetryLabels, Counter>,
+    breakers: Family<StateLabels, Gauge>,
+    breaker_opened: Family<AddressLabels, Counter>,
+    unhealthy: Family<AddressLabels, Gauge>,
+    ejected: Family<AddressLabels, Gauge>,
+    ejections: Family<EjectionLabels, Counter>,
+    ejections_withheld: Family<AddressLabels, Counter>,
+    probes: Family<ResultLabels, Counter>,
     waiting: Family<UpstreamLabels, Gauge>,
     connect_seconds: Family<UpstreamLabels, Histogram, fn() -> Histogram>,
     response_seconds: Family<UpstreamLabels, Histogram, fn() -> Histogram>,
@@ -55,6 +66,8 @@ pub struct Metrics {
 #[derive(Debug)]
 pub(crate) struct PoolMetrics {
     no_endpoint: [Counter; NoEndpoint::ALL.len()],
+    /// By cause; of each those that the budget held, and those that it did not.
+    retries: [[Counter; RETRY_OUTCOMES.len()]; RETRY_CAUSES.len()],
 }
 
 /// The series of one upstream about shedding.
@@ -78,6 +91,22 @@ pub(crate) struct AddressMetrics {
     pub(crate) resolved: Counter,
     pub(crate) resolution_failed: Counter,
     failures: [Counter; Failure::ALL.len()],
+    breakers: [Gauge; BreakerState::ALL.len()],
+    breaker_opened: Counter,
+    unhealthy: Gauge,
+    ejected: Gauge,
+    ejections: [Counter; Conspicuous::ALL.len()],
+    ejections_withheld: Counter,
+    probed_good: Counter,
+    probed_bad: Counter,
+}
+
+/// What gauges count of one endpoint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) breaker: BreakerState,
+    pub(crate) unhealthy: bool,
+    pub(crate) ejected: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -106,10 +135,31 @@ struct FailureLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResolutionLabels {
+struct ResultLabels {
     upstream: Arc<str>,
     address: Arc<str>,
     result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    upstream: Arc<str>,
+    address: Arc<str>,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EjectionLabels {
+    upstream: Arc<str>,
+    address: Arc<str>,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RetryLabels {
+    upstream: Arc<str>,
+    cause: &'static str,
+    outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -119,7 +169,9 @@ struct ReasonLabels {
 }
 
 const CONNECTION_ORIGINS: [&str; 2] = ["new", "reused"];
-const RESOLUTION_RESULTS: [&str; 2] = ["ok", "failed"];
+const RESULTS: [&str; 2] = ["ok", "failed"];
+const RETRY_CAUSES: [Cause; 4] = [Cause::Connect, Cause::Closed, Cause::Timeout, Cause::Status(0)];
+const RETRY_OUTCOMES: [&str; 2] = ["made", "over_budget"];
 const SHED_REASONS: [&str; 2] = ["line_full", "waited"];
 
 /// Upper bounds in seconds, from a connection on the same host to the default connect deadline.
@@ -172,6 +224,14 @@ impl Default for Metrics {
             resolutions: Family::default(),
             no_endpoint: Family::default(),
             shed: Family::default(),
+            retries: Family::default(),
+            breakers: Family::default(),
+            breaker_opened: Family::default(),
+            unhealthy: Family::default(),
+            ejected: Family::default(),
+            ejections: Family::default(),
+            ejections_withheld: Family::default(),
+            probes: Family::default(),
             waiting: Family::default(),
             connect_seconds: Family::new_with_constructor(|| Histogram::new(CONNECT_SECONDS)),
             response_seconds: Family::new_with_constructor(|| Histogram::new(RESPONSE_SECONDS)),
@@ -190,6 +250,30 @@ impl Metrics {
         registry.register("endpoints", "Socket addresses behind an address", self.endpoints.clone());
         registry.register("resolutions", "Resolutions of a name, by result", self.resolutions.clone());
         registry.register("no_endpoint", "Requests that no endpoint could take, by reason", self.no_endpoint.clone());
+        registry.register(
+            "retries",
+            "Further attempts that a failure called for, by cause, and whether the budget held them",
+            self.retries.clone(),
+        );
+        registry.register("breakers", "Endpoints of an address by the state of their breaker", self.breakers.clone());
+        registry.register("breaker_opened", "How often a breaker opened", self.breaker_opened.clone());
+        registry.register("unhealthy", "Endpoints that fail their health check", self.unhealthy.clone());
+        registry.register("ejected", "Endpoints taken out because of their answers", self.ejected.clone());
+        registry.register(
+            "ejections",
+            "Endpoints taken out because of their answers, by reason",
+            self.ejections.clone(),
+        );
+        registry.register(
+            "ejections_withheld",
+            "Bad answers for which an endpoint was not taken out because enough others were",
+            self.ejections_withheld.clone(),
+        );
+        registry.register(
+            "probes",
+            "Questions of the health check, by whether the answer was good",
+            self.probes.clone(),
+        );
         registry.register("shed", "Requests that an upstream was not given, by reason", self.shed.clone());
         registry.register("waiting_requests", "Requests in line for an upstream", self.waiting.clone());
         registry.register(
@@ -209,7 +293,13 @@ impl Metrics {
             let reason = reason.as_str();
             self.no_endpoint.get_or_create_owned(&ReasonLabels { upstream: Arc::clone(upstream), reason })
         });
-        PoolMetrics { no_endpoint }
+        let retries = RETRY_CAUSES.map(|cause| {
+            RETRY_OUTCOMES.map(|outcome| {
+                let (upstream, cause) = (Arc::clone(upstream), cause.as_str());
+                self.retries.get_or_create_owned(&RetryLabels { upstream, cause, outcome })
+            })
+        });
+        PoolMetrics { no_endpoint, retries }
     }
 
     pub(crate) fn shedding(&self, upstream: &Arc<str>) -> SheddingMetrics {
@@ -225,13 +315,25 @@ impl Metrics {
             let (upstream, address) = both();
             self.connections.get_or_create_owned(&ConnectionLabels { upstream, address, origin })
         });
-        let [resolved, resolution_failed] = RESOLUTION_RESULTS.map(|result| {
+        let [resolved, resolution_failed] = RESULTS.map(|result| {
             let (upstream, address) = both();
-            self.resolutions.get_or_create_owned(&ResolutionLabels { upstream, address, result })
+            self.resolutions.get_or_create_owned(&ResultLabels { upstream, address, result })
         });
         let failures = Failure::ALL.map(|kind| {
             let (upstream, address) = both();
             self.failures.get_or_create_owned(&FailureLabels { upstream, address, kind })
+        });
+        let breakers = BreakerState::ALL.map(|state| {
+            let ((upstream, address), state) = (both(), state.as_str());
+            self.breakers.get_or_create_owned(&StateLabels { upstream, address, state })
+        });
+        let ejections = Conspicuous::ALL.map(|reason| {
+            let ((upstream, address), reason) = (both(), reason.as_str());
+            self.ejections.get_or_create_owned(&EjectionLabels { upstream, address, reason })
+        });
+        let [probed_good, probed_bad] = RESULTS.map(|result| {
+            let (upstream, address) = both();
+            self.probes.get_or_create_owned(&ResultLabels { upstream, address, result })
         });
         let (upstream, address) = both();
         let of_upstream = UpstreamLabels { upstream: Arc::clone(&upstream) };
@@ -247,6 +349,14 @@ impl Metrics {
             resolved,
             resolution_failed,
             failures,
+            breakers,
+            breaker_opened: self.breaker_opened.get_or_create_owned(&of_address),
+            unhealthy: self.unhealthy.get_or_create_owned(&of_address),
+            ejected: self.ejected.get_or_create_owned(&of_address),
+            ejections,
+            ejections_withheld: self.ejections_withheld.get_or_create_owned(&of_address),
+            probed_good,
+            probed_bad,
         }
     }
 
@@ -257,9 +367,19 @@ impl Metrics {
             let (upstream, address) = both();
             self.connections.remove(&ConnectionLabels { upstream, address, origin });
         }
-        for result in RESOLUTION_RESULTS {
+        for result in RESULTS {
             let (upstream, address) = both();
-            self.resolutions.remove(&ResolutionLabels { upstream, address, result });
+            let labels = ResultLabels { upstream, address, result };
+            self.resolutions.remove(&labels);
+            self.probes.remove(&labels);
+        }
+        for state in BreakerState::ALL.map(BreakerState::as_str) {
+            let (upstream, address) = both();
+            self.breakers.remove(&StateLabels { upstream, address, state });
+        }
+        for reason in Conspicuous::ALL.map(Conspicuous::as_str) {
+            let (upstream, address) = both();
+            self.ejections.remove(&EjectionLabels { upstream, address, reason });
         }
         for kind in Failure::ALL {
             let (upstream, address) = both();
@@ -270,6 +390,10 @@ impl Metrics {
         self.active.remove(&labels);
         self.picks.remove(&labels);
         self.endpoints.remove(&labels);
+        self.breaker_opened.remove(&labels);
+        self.unhealthy.remove(&labels);
+        self.ejected.remove(&labels);
+        self.ejections_withheld.remove(&labels);
     }
 
     /// Drops the series of an upstream that belong to no address.
@@ -280,6 +404,11 @@ impl Metrics {
         }
         for reason in SHED_REASONS {
             self.shed.remove(&with(reason));
+        }
+        for cause in RETRY_CAUSES.map(Cause::as_str) {
+            for outcome in RETRY_OUTCOMES {
+                self.retries.remove(&RetryLabels { upstream: Arc::clone(upstream), cause, outcome });
+            }
         }
         let labels = UpstreamLabels { upstream: Arc::clone(upstream) };
         self.waiting.remove(&labels);
@@ -293,6 +422,15 @@ impl PoolMetrics {
         // The discriminants follow the declaration, as `NoEndpoint::ALL` does.
         if let Some(counter) = self.no_endpoint.get(reason as usize) {
             counter.inc();
+        }
+    }
+}
+
+impl PoolMetrics {
+    pub(crate) fn retry(&self, cause: Cause, made: bool) {
+        let of_cause = RETRY_CAUSES.iter().zip(&self.retries).find(|(known, _)| known.as_str() == cause.as_str());
+        if let Some((_, [counted_made, over_budget])) = of_cause {
+            if made { counted_made } else { over_budget }.inc();
         }
     }
 }
@@ -317,5 +455,35 @@ impl AddressMetrics {
         if let Some(counter) = self.failures.get(failure as usize) {
             counter.inc();
         }
+    }
+
+    /// Counts an endpoint as it is `now`, and no more as it was `before`.
+    pub(crate) fn show(&self, before: Option<Shown>, now: Option<Shown>) {
+        for (shown, by) in before.map(|shown| (shown, -1)).into_iter().chain(now.map(|shown| (shown, 1))) {
+            // The discriminants follow the declaration, as `BreakerState::ALL` does.
+            if let Some(gauge) = self.breakers.get(shown.breaker as usize) {
+                gauge.inc_by(by);
+            }
+            self.unhealthy.inc_by(by * i64::from(shown.unhealthy));
+            self.ejected.inc_by(by * i64::from(shown.ejected));
+        }
+    }
+
+    pub(crate) fn breaker_opened(&self) {
+        self.breaker_opened.inc();
+    }
+
+    pub(crate) fn ejected(&self, why: Conspicuous) {
+        if let Some(counter) = self.ejections.get(why as usize) {
+            counter.inc();
+        }
+    }
+
+    pub(crate) fn ejection_withheld(&self) {
+        self.ejections_withheld.inc();
+    }
+
+    pub(crate) fn probed(&self, good: bool) {
+        if good { &self.probed_good } else { &self.probed_bad }.inc();
     }
 }

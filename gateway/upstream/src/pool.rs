@@ -5,16 +5,18 @@
 //! that stays keeps its requests in flight, its identity and the place of the round. Changes are rare and take a lock
 //! among themselves; a choice takes none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::address::{Address, Host};
+use crate::budget::RetryBudget;
+use crate::common::Common;
 use crate::health::HealthCheck;
 use crate::lease::{Endpoint, EndpointId, Lease};
 use crate::members::{Member, Members};
@@ -22,7 +24,7 @@ use crate::metrics::{AddressMetrics, Metrics, PoolMetrics};
 use crate::raw::Balance;
 use crate::resilience::{Cause, Resilience};
 use crate::shedding::{Admit, Gate};
-use crate::state::{BreakerState, EndpointState, Force, ProbedHealth};
+use crate::state::{EndpointState, Force};
 use crate::upstream::{Upstream, WeightedAddress};
 
 /// Endpoints behind one name at most; of a name that resolves to more, the rest is left out (in the order of their
@@ -38,7 +40,8 @@ pub struct Pool {
     name: Arc<str>,
     members: ArcSwap<Members>,
     turn: AtomicU64,
-    in_flight: Arc<AtomicU32>,
+    common: Arc<Common>,
+    budget: RetryBudget,
     sources: Mutex<Sources>,
     gate: Arc<Gate>,
     own_metrics: PoolMetrics,
@@ -50,6 +53,8 @@ pub struct Pool {
 struct Sources {
     balance: Balance,
     addresses: Vec<AddressState>,
+    /// What was ordered of all breakers.
+    force: Force,
     next_id: u64,
 }
 
@@ -148,8 +153,14 @@ impl Pool {
             name: Arc::clone(&upstream.name),
             members: ArcSwap::default(),
             turn: AtomicU64::new(0),
-            in_flight: Arc::default(),
-            sources: Mutex::new(Sources { balance: upstream.balance, addresses: Vec::new(), next_id: 0 }),
+            common: Arc::default(),
+            budget: RetryBudget::default(),
+            sources: Mutex::new(Sources {
+                balance: upstream.balance,
+                addresses: Vec::new(),
+                force: Force::Auto,
+                next_id: 0,
+            }),
             gate: Arc::new(Gate::new(metrics.shedding(&upstream.name))),
             own_metrics: metrics.pool(&upstream.name),
             metrics: metrics.clone(),
@@ -166,32 +177,40 @@ impl Pool {
     /// Asks for a place among the requests in flight; to be called once for each request, before the first
     /// [`Pool::pick`]. The request counts for the budget of retries.
     pub fn admit(&self, now: Instant) -> Admit {
+        self.budget.count_request(self.second(now));
         self.gate.admit(now)
     }
 
     /// Takes another attempt from the budget of retries, after [`Resilience::may_retry`] has agreed. False: there is no
     /// budget, the failure stands.
     pub fn withdraw_retry(&self, resilience: &Resilience, cause: Cause, now: Instant) -> bool {
-        let _ = (resilience, cause, now);
-        true
+        let Resilience { budget, budget_min_per_second, .. } = resilience;
+        let granted = self.budget.withdraw(*budget, *budget_min_per_second, self.second(now));
+        self.own_metrics.retry(cause, granted);
+        granted
     }
 
     /// The endpoint for a request, counted as in flight until the lease is dropped. `key` is asked under consistent
     /// hashing only; `exclude` holds the endpoints that this request has tried.
     pub fn pick(&self, key: impl FnOnce() -> u64, exclude: &[EndpointId], now: Instant) -> Result<Lease, NoEndpoint> {
-        let _ = now;
         let members = self.members.load();
-        if let Some(endpoint) = members.choose(key, &self.turn, self.in_flight(), exclude) {
-            return Ok(Lease::new(Arc::clone(endpoint)));
-        }
-        let reason = if members.list().is_empty() { NoEndpoint::Unresolved } else { NoEndpoint::Exhausted };
-        self.own_metrics.no_endpoint(reason);
-        Err(reason)
+        let chosen = members.choose(key, &self.turn, self.in_flight(), exclude, now);
+        chosen.inspect_err(|reason| self.own_metrics.no_endpoint(*reason))
+    }
+
+    /// Seconds for `Retry-After` where [`Pool::pick`] found no endpoint: until the first that is left alone may be tried
+    /// again. 1 to 60.
+    pub fn retry_after_s(&self, now: Instant) -> u32 {
+        let now_us = self.common.micros(now);
+        let members = self.members.load();
+        let first = members.list().iter().filter_map(|member| member.endpoint.condition.returns_at_us()).min();
+        let left_s = first.unwrap_or(now_us).saturating_sub(now_us).div_ceil(1_000_000);
+        u32::try_from(left_s.clamp(1, 60)).unwrap_or(60)
     }
 
     /// Requests in flight at all endpoints, those that have left the pool included.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+        self.common.in_flight.load(Ordering::Relaxed)
     }
 
     /// The endpoints as they are now.
@@ -201,39 +220,37 @@ impl Pool {
 
     /// The endpoints as they stand, for operators.
     pub fn states(&self, now: Instant) -> Vec<EndpointState> {
-        let _ = now;
-        let state = |endpoint: &Arc<Endpoint>| EndpointState {
-            id: endpoint.id(),
-            address: endpoint.shared_address(),
-            socket: endpoint.socket(),
-            in_flight: endpoint.in_flight(),
-            breaker: BreakerState::Closed,
-            force: Force::Auto,
-            open_for: None,
-            health: ProbedHealth::Unknown,
-            ejected_for: None,
-            ramp_percent: 100,
-            usable: true,
-        };
-        self.endpoints().iter().map(state).collect()
+        self.endpoints().iter().map(|endpoint| endpoint.state(now)).collect()
     }
 
     /// Orders the breaker of one endpoint, or of all (and of those to come), to be open, closed, or as it would be. Gives
     /// the number of endpoints that it was ordered of.
-    pub fn force_breaker(&self, force: Force, endpoint: Option<SocketAddr>, now: Instant) -> usize {
-        let _ = (force, endpoint, now);
-        0
+    pub fn force_breaker(&self, force: Force, endpoint: Option<SocketAddr>) -> usize {
+        // Held to the end: no endpoint may join between the order and the look at those that are there.
+        let mut sources = self.sources.lock();
+        if endpoint.is_none() {
+            sources.force = force;
+        }
+        let mut endpoints = self.endpoints();
+        endpoints.retain(|candidate| endpoint.is_none_or(|socket| candidate.socket() == socket));
+        for endpoint in &endpoints {
+            endpoint.condition.force(force);
+        }
+        endpoints.len()
     }
 
     /// What is to be asked of whom, where a health check is configured.
     pub fn probe_plan(&self) -> Option<ProbePlan> {
-        None
+        let check = Arc::clone(self.common.rules().health.as_ref()?);
+        Some(ProbePlan { check, endpoints: self.endpoints() })
     }
 
     /// Brings up to date what changes with time alone (an ejection that is over), so that metrics say so without a
     /// request that comes by. To be called about once a second.
     pub fn refresh(&self, now: Instant) {
-        let _ = now;
+        for member in self.members.load().list() {
+            member.endpoint.condition.refresh(now);
+        }
     }
 
     /// The addresses whose names have to be resolved, again and again.
@@ -259,6 +276,10 @@ impl Pool {
         let mut before = std::mem::take(&mut sources.addresses);
         sources.balance = upstream.balance;
         self.gate.set_rules(upstream.shedding.as_ref());
+        self.common.set_rules(upstream);
+        if upstream.ejection.is_none() {
+            self.common.ejections.lock().keep(|_| false);
+        }
         for WeightedAddress { address, weight } in &upstream.addresses {
             let known = before.iter().position(|state| state.address == *address).map(|at| before.swap_remove(at));
             let mut state = known.unwrap_or_else(|| self.address_state(address));
@@ -267,6 +288,10 @@ impl Pool {
             sources.addresses.push(state);
         }
         self.rebuild(&mut sources);
+        let rules = self.common.rules();
+        for member in self.members.load().list() {
+            member.endpoint.condition.apply(&rules);
+        }
         let stays = |authority: &str| sources.addresses.iter().any(|state| state.address.authority() == authority);
         for state in before.iter().filter(|state| !stays(state.address.authority())) {
             self.metrics.forget_address(&self.name, &state.address.shared_authority());
@@ -325,7 +350,8 @@ impl Pool {
         for member in before.list() {
             known.entry(member.endpoint.socket()).or_default().push(&member.endpoint);
         }
-        let Sources { balance, addresses, next_id } = sources;
+        let joins = !before.list().is_empty();
+        let Sources { balance, addresses, force, next_id } = sources;
         let mut list = Vec::new();
         let mut left_out = 0;
         for state in &*addresses {
@@ -335,19 +361,37 @@ impl Pool {
             state.metrics.endpoints.set(i64::try_from(used).unwrap_or(i64::MAX));
             list.extend(state.sockets.iter().take(used).map(|&socket| {
                 let same = known.get(&socket).into_iter().flatten().find(|known| known.is_at(&state.address, socket));
-                let endpoint = same.map_or_else(|| self.endpoint(state, socket, next_id), |known| Arc::clone(known));
+                let endpoint = same.map_or_else(
+                    || {
+                        let id = EndpointId(*next_id);
+                        *next_id += 1;
+                        self.endpoint(id, (state, socket), joins, *force)
+                    },
+                    |known| Arc::clone(known),
+                );
                 Member { endpoint, weight: state.weight }
             }));
         }
+        self.common.members.store(list.len(), Ordering::Relaxed);
+        let ids: HashSet<EndpointId> = list.iter().map(|member| member.endpoint.id()).collect();
+        self.common.ejections.lock().keep(|id| ids.contains(&id));
         self.members.store(Arc::new(Members::new(*balance, list)));
         left_out
     }
 
-    fn endpoint(&self, state: &AddressState, socket: SocketAddr, next_id: &mut u64) -> Arc<Endpoint> {
-        let id = EndpointId(*next_id);
-        *next_id += 1;
-        let (address, metrics) = (Arc::clone(&state.address), Arc::clone(&state.metrics));
-        Arc::new(Endpoint::new(id, address, socket, Arc::clone(&self.in_flight), metrics))
+    fn endpoint(
+        &self,
+        id: EndpointId,
+        (state, socket): (&AddressState, SocketAddr),
+        joins: bool,
+        force: Force,
+    ) -> Arc<Endpoint> {
+        let (common, metrics) = (Arc::clone(&self.common), Arc::clone(&state.metrics));
+        Arc::new(Endpoint::new(id, (state.shared(), socket), joins, force, common, metrics))
+    }
+
+    fn second(&self, now: Instant) -> u64 {
+        self.common.micros(now) / 1_000_000
     }
 }
 

@@ -96,27 +96,27 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(raw: RawShare, expect: Option<&str>) {
+    fn check(raw: &RawShare, expect: Option<&str>) {
         let report = Report::new();
-        let share = Share::compile(&raw, &Place::nowhere("test", &report));
+        let share = Share::compile(raw, &Place::nowhere("test", &report));
         assert_eq!(report.is_ok().then(|| share.to_string()).as_deref(), expect, "{raw:?}");
     }
 
     #[test]
     fn texts_and_fractions() {
         let text = |text: &str| RawShare::Percent(text.to_owned());
-        check(text("20%"), Some("20%"));
-        check(text("0%"), Some("0%"));
-        check(text("100%"), Some("100%"));
-        check(text("12.5%"), Some("12.50%"));
-        check(RawShare::Fraction(0.5), Some("50%"));
-        check(RawShare::Fraction(1.0), Some("100%"));
-        check(RawShare::Fraction(0.3), Some("30%"));
+        check(&text("20%"), Some("20%"));
+        check(&text("0%"), Some("0%"));
+        check(&text("100%"), Some("100%"));
+        check(&text("12.5%"), Some("12.50%"));
+        check(&RawShare::Fraction(0.5), Some("50%"));
+        check(&RawShare::Fraction(1.0), Some("100%"));
+        check(&RawShare::Fraction(0.3), Some("30%"));
         for wrong in ["20", "%", "", "-1%", "101%", "nan%", "inf%", "+5%", " 5%", "5 %"] {
-            check(text(wrong), None);
+            check(&text(wrong), None);
         }
         for wrong in [-0.1, 1.01, 20.0, f64::NAN, f64::INFINITY] {
-            check(RawShare::Fraction(wrong), None);
+            check(&RawShare::Fraction(wrong), None);
         }
     }
 

@@ -5,8 +5,14 @@
 //! steps as the weights sum up to (their common divisor taken out), so the whole cycle is computed when the list of
 //! endpoints changes, and a choice is one atomic increment and one look-up: no lock, no shared credit.
 
+use crate::hash::hash_nth;
+
 /// Steps of a cycle at most. Weights that sum to more are scaled down, each to 1 at least.
 const MAX_STEPS: u64 = 4_096;
+
+/// Places drawn for a turn that cannot be taken, before the cycle is gone through from there. With half of the pool gone
+/// one turn in 64 gets as far.
+const DRAWS: u64 = 6;
 
 /// One cycle of choices.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +28,23 @@ impl Schedule {
         let mut credits = vec![0_i64; weights.len()];
         let steps = (0..total).map(|_| step(&weights, total, &mut credits)).collect();
         Self { steps }
+    }
+
+    /// The choice for the `turn`-th request, of those that `is_free` allows.
+    ///
+    /// Where the one whose turn it is cannot be taken, its turns must not all fall to the next in the cycle, which would
+    /// then have twice its share: another place of the cycle is drawn, which the others stand in as often as their weight
+    /// says.
+    pub(crate) fn choose(&self, turn: u64, is_free: impl Fn(usize) -> bool) -> Option<usize> {
+        let drawn = (1..=DRAWS).map(|draw| hash_nth(turn, draw));
+        let places = std::iter::once(turn).chain(drawn);
+        let free = places.filter_map(|place| self.at(place)).find(|&index| is_free(index));
+        free.or_else(|| self.starting_at(turn).find(|&index| is_free(index)))
+    }
+
+    fn at(&self, turn: u64) -> Option<usize> {
+        let place = usize::try_from(turn % (self.steps.len() as u64).max(1)).ok()?;
+        self.steps.get(place).map(|&index| usize::from(index))
     }
 
     /// The choice for the `turn`-th request, and those that follow it if that one cannot be taken. Every endpoint comes

@@ -125,7 +125,7 @@ impl HealthCheck {
     /// How long to wait from one question to the next: `every`, a tenth less to a tenth more.
     pub fn next_in(&self, random: u64) -> Duration {
         let tenth = self.every / 10;
-        self.every - tenth + part(tenth * 2, random)
+        self.every.saturating_sub(tenth) + part(tenth * 2, random)
     }
 }
 
