@@ -100,7 +100,7 @@ fn parse_node(text: &str, form: Ipv6Form) -> Option<IpAddr> {
 }
 
 /// The unspecified address, multicast and broadcast name nobody who could have sent a request.
-fn is_host(address: &IpAddr) -> bool {
+pub(crate) fn is_host(address: &IpAddr) -> bool {
     let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
     !(address.is_unspecified() || address.is_multicast() || broadcast)
 }

@@ -4,6 +4,7 @@
 //! Three questions, one module each:
 //!
 //! - [`client`]: the client's address, read from hop headers only as far as [`trusted`] proxies vouch for it;
+//! - [`proxy_protocol`] and [`entrance`]: what a balancer in front tells of the connection that it relays;
 //! - [`request_id`]: an id of 128 bits, made here or taken over from where that is allowed;
 //! - [`trace`]: W3C trace context, passed on when well formed.
 //!
@@ -11,16 +12,19 @@
 //! Nothing here decides whether a request is allowed.
 
 pub mod client;
+pub mod entrance;
 pub mod hop;
 pub mod issuer;
 pub mod issuers;
 pub mod jwt;
+pub mod proxy_protocol;
 pub mod request_id;
 pub mod sign_in;
 pub mod trace;
 pub mod trusted;
 
 pub use client::{ClientAddress, HopProblem, MAX_HOPS, Origin, client_address, client_address_forwarded};
+pub use entrance::Entrance;
 pub use issuer::{Issuer, RawIssuer, Sources, TokenPlace};
 pub use issuers::{Issuers, Verification};
 pub use request_id::{ClientRequestId, RequestId, RequestIdText, TakeOver};
