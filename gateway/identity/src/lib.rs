@@ -11,22 +11,32 @@
 //! Everything here is a pure function of its arguments: no clock, no randomness, no I/O, no allocation per request.
 //! Nothing here decides whether a request is allowed.
 
+pub mod access;
+pub mod api_key;
 pub mod client;
+pub mod cors;
 pub mod entrance;
 pub mod hop;
 pub mod issuer;
 pub mod issuers;
 pub mod jwt;
+pub mod principal;
 pub mod proxy_protocol;
+pub mod reason;
 pub mod request_id;
 pub mod sign_in;
 pub mod trace;
 pub mod trusted;
 
+pub use access::{Access, Checked, Denial, Known, RawAccess, Tokens};
+pub use api_key::{ApiKey, ApiKeys, NewKey, RawApiKey};
 pub use client::{ClientAddress, HopProblem, MAX_HOPS, Origin, client_address, client_address_forwarded};
+pub use cors::{Cors, PreflightAnswer, RawCors};
 pub use entrance::Entrance;
 pub use issuer::{Issuer, RawIssuer, Sources, TokenPlace};
 pub use issuers::{Issuers, Verification};
+pub use principal::{MAX_NAME_BYTES, Principal, PrincipalKind};
+pub use reason::Reason;
 pub use request_id::{ClientRequestId, RequestId, RequestIdText, TakeOver};
 pub use sign_in::SignIns;
 pub use trace::{TraceContext, TraceParent};
