@@ -14,6 +14,7 @@
 //! Never here: HTTP, routes, clocks (`now` is an argument), or a key in clear text that outlives the call.
 
 mod algorithm;
+mod bans;
 mod fields;
 mod key;
 mod limits;
@@ -22,9 +23,11 @@ mod metrics;
 mod micros;
 mod quota;
 mod raw;
+mod shared;
 mod state;
 
 pub use algorithm::{Calendar, Rule, Span};
+pub use bans::{Ban, BanState, Bans, MAX_AFTER, MAX_BANS, Origin, RawBan};
 pub use fields::{Fields, fields};
 pub use key::{InvalidKeyPart, KeyHash, KeyHasher, KeyPart, KeySource};
 pub use limits::{Limits, Occupancy};
@@ -32,7 +35,7 @@ pub use metrics::Metrics;
 pub use micros::Micros;
 pub use quota::{Cost, LimitsConfig, MAX_KEY_PARTS, MAX_SLIDING_LOG, Quota};
 pub use raw::{
-    AtBound, Mode, OnStoreFailure, RawAlgorithm, RawCalendar, RawCost, RawCostKind, RawKey, RawLimits, RawPer, RawQuota,
-    Scope,
+    AtBound, Mode, OnStoreFailure, RawAlgorithm, RawCalendar, RawCost, RawCostKind, RawKey, RawLimits, RawPer,
+    RawQuota, Scope,
 };
 pub use state::{Actual, Charge, Demand, Held, Outcome, QuotaState, Reservation, Settled, Source};

@@ -8,13 +8,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use rampart_store::Redis;
 use smallvec::SmallVec;
 
+use crate::bans::{Ban, Bans};
 use crate::key::{KeyHash, KeyHasher};
 use crate::local::Local;
 use crate::metrics::Metrics;
 use crate::micros::Micros;
 use crate::quota::{LimitsConfig, Quota};
+use crate::shared::Shared;
 use crate::state::{Actual, Charge, Held, QuotaState, Reservation, Settled, Source};
 
 /// All quotas of one gateway. Clones are the same limits.
@@ -34,6 +37,8 @@ pub(crate) trait Settle: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 struct Inner {
     local: Local,
+    shared: Shared,
+    bans: Bans,
     hasher: ArcSwap<KeyHasher>,
     metrics: Metrics,
 }
@@ -43,7 +48,36 @@ impl Limits {
     pub fn new(config: &LimitsConfig, metrics: Metrics) -> Self {
         let local = Local::new(config.memory_bytes, metrics.clone());
         let hasher = ArcSwap::from_pointee(KeyHasher::random());
-        Self { inner: Arc::new(Inner { local, hasher, metrics }) }
+        let shared = Shared::new(metrics.settlement.clone());
+        let bans = Bans::new(metrics.bans.clone());
+        Self { inner: Arc::new(Inner { local, shared, bans, hasher, metrics }) }
+    }
+
+    /// Counts shared quotas and bans in `redis` from now on; with `None`, each gateway for itself. Keys are hashed with
+    /// what all gateways derive from their cluster key, so counts begin anew. Corrections, leases and bans need
+    /// [`Limits::run`].
+    pub fn attach(&self, redis: Option<Redis>) {
+        let hasher = redis.as_ref().map_or_else(KeyHasher::random, |redis| {
+            KeyHasher::with_secret(redis.cluster_key().hash("quota keys", &[]))
+        });
+        self.inner.hasher.store(Arc::new(hasher));
+        self.inner.shared.attach(redis);
+    }
+
+    /// What has to go on in the background while there is a store: corrects counts after answers, renews the leases of
+    /// requests in flight, and exchanges bans with the other gateways. Never ends.
+    pub async fn run(&self, clock: impl Fn() -> Micros) {
+        tokio::join!(self.inner.shared.run(), self.inner.bans.run(|| self.inner.shared.redis(), clock));
+    }
+
+    /// Sends the corrections that wait: for a gateway that is about to stop, after its last answer.
+    pub async fn flush(&self) {
+        self.inner.shared.flush().await;
+    }
+
+    /// Who is banned.
+    pub fn bans(&self) -> &Bans {
+        &self.inner.bans
     }
 
     /// What hashes keys. A request hashes all of its keys with one hasher.
@@ -51,9 +85,33 @@ impl Limits {
         self.inner.hasher.load_full()
     }
 
-    /// Takes over the quotas of a new snapshot: series of quotas that left are dropped. Counts need no telling.
-    pub fn reconcile(&self, quotas: &[Arc<Quota>]) {
+    /// Takes over the quotas and bans of a new snapshot: series of those that left are dropped. Counts need no telling.
+    pub fn reconcile(&self, quotas: &[Arc<Quota>], bans: &[Arc<Ban>]) {
         self.inner.metrics.reconcile(quotas);
+        self.inner.bans.reconcile(bans);
+    }
+
+    /// Whether [`Limits::take_shared`] has to be asked about `demand`: some quota is shared, and a store is attached.
+    /// Otherwise [`Limits::take`] decides, which waits for nothing.
+    pub fn waits(&self, demand: &[Charge]) -> bool {
+        demand.iter().any(|charge| charge.quota.is_shared()) && self.inner.shared.is_attached()
+    }
+
+    /// Decides about a request by the counts that gateways have in common, and by this gateway's own for quotas of
+    /// scope `instance`: all are charged, or none. Takes one round trip where the shared quotas lie in one slot, at most
+    /// one command deadline where the store does not answer (then each quota's `on_store_failure` decides), and no time
+    /// while its breaker is open. Where a quota refuses that is decided without the store, those that were not asked
+    /// have no state.
+    pub async fn take_shared(&self, demand: &[Charge], now: Micros) -> Settled {
+        let (states, held) = self.inner.shared.take(&self.inner.local, demand, now).await.into_parts();
+        self.inner.metrics.count(&states);
+        Settled { states, reservation: self.reservation(held) }
+    }
+
+    /// Where a key of a shared quota stands in the store; takes nothing. `None` where there is no store, or it does not
+    /// answer.
+    pub async fn peek_shared(&self, quota: &Arc<Quota>, key: KeyHash) -> Option<QuotaState> {
+        self.inner.shared.peek(quota, key).await
     }
 
     /// Decides about a request by the memory of this gateway: all of its quotas are charged, or none.
@@ -99,13 +157,19 @@ pub struct Occupancy {
 impl Settle for Inner {
     fn settle(&self, held: &[Held], actual: &Actual, now: Micros) {
         for held in held {
-            self.local.settle(held, actual, now);
+            match held.source {
+                Source::Redis => self.shared.settle(held, actual),
+                Source::Local | Source::Fallback => self.local.settle(held, actual, now),
+            }
         }
     }
 
     fn abandon(&self, held: &[Held]) {
         for held in held {
-            self.local.abandon(held);
+            match held.source {
+                Source::Redis => self.shared.abandon(held),
+                Source::Local | Source::Fallback => self.local.abandon(held),
+            }
         }
     }
 }

@@ -13,8 +13,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::bans::BanMetrics;
 use crate::quota::Quota;
 use crate::raw::Mode;
+use crate::shared::SettlementMetrics;
 use crate::state::{Outcome, QuotaState, Source};
 
 /// The metrics of all quotas. Clones count into the same series.
@@ -25,6 +27,8 @@ pub struct Metrics {
     pub(crate) keys: Gauge,
     pub(crate) bytes: Gauge,
     pub(crate) evictions: Counter,
+    pub(crate) settlement: SettlementMetrics,
+    pub(crate) bans: BanMetrics,
     /// The series of the quotas of the snapshot, so that a decision looks none up.
     known: Arc<ArcSwap<Known>>,
 }
@@ -52,8 +56,10 @@ struct QuotaLabels {
 }
 
 impl Metrics {
-    /// Puts the metrics on show, as `rampart_quota_*`.
+    /// Puts the metrics on show, as `rampart_quota_*` and `rampart_ban_*`.
     pub fn register(&self, registry: &mut Registry) {
+        self.settlement.register(registry);
+        self.bans.register(registry);
         let registry = registry.sub_registry_with_prefix("rampart_quota");
         registry.register("decisions", "Decisions, by quota, mode, outcome and who decided", self.decisions.clone());
         registry.register(

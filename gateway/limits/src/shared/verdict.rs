@@ -1,0 +1,118 @@
+//! The decision about a request while it comes together from several deciders.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::scripts::Reply;
+use crate::algorithm::Standing;
+use crate::local::Local;
+use crate::micros::Micros;
+use crate::state::{Charge, Demand, Held, Outcome, QuotaState, Source};
+
+/// The states of a demand's quotas, and what was taken.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    states: SmallVec<[Option<QuotaState>; 4]>,
+    held: SmallVec<[Held; 4]>,
+}
+
+impl Verdict {
+    pub(super) fn new(quotas: usize) -> Self {
+        Self { states: (0..quotas).map(|_| None).collect(), held: SmallVec::new() }
+    }
+
+    pub(super) fn is_refusal(&self) -> bool {
+        self.states.iter().flatten().any(|state| state.outcome.is_refusal())
+    }
+
+    pub(super) fn set(&mut self, index: usize, state: QuotaState) {
+        if let Some(slot) = self.states.get_mut(index) {
+            *slot = Some(state);
+        }
+    }
+
+    /// Asks this gateway's memory about some of the quotas.
+    pub(super) fn take_local(
+        &mut self,
+        local: &Local,
+        demand: &[Charge],
+        group: &[usize],
+        instances: u32,
+        source: Source,
+        now: Micros,
+    ) {
+        if group.is_empty() {
+            return;
+        }
+        let part: Demand = group.iter().filter_map(|index| demand.get(*index)).cloned().collect();
+        let (states, held) = local.take(&part, instances, source, now);
+        for (index, state) in group.iter().zip(states) {
+            self.set(*index, state);
+        }
+        self.held.extend(held);
+    }
+
+    /// Takes over what Redis said about some of the quotas.
+    pub(super) fn add_shared(&mut self, demand: &[Charge], group: &[usize], reply: &Reply, leases: &[u64]) {
+        let charges = || group.iter().filter_map(|index| demand.get(*index));
+        let states: SmallVec<[QuotaState; 4]> = charges()
+            .zip(&reply.standings)
+            .map(|(charge, standing)| state_of(charge, standing, Source::Redis))
+            .collect();
+        if !states.iter().any(|state| state.outcome.is_refusal()) {
+            for ((charge, state), lease) in charges().zip(&states).zip(leases) {
+                if state.outcome == Outcome::Allowed {
+                    self.held.push(Held {
+                        quota: Arc::clone(&charge.quota),
+                        key: charge.key,
+                        cost: charge.cost,
+                        at: reply.now,
+                        source: Source::Redis,
+                        slot: [0; 2],
+                        share: 1,
+                        lease: *lease,
+                    });
+                }
+            }
+        }
+        for (index, state) in group.iter().zip(states) {
+            self.set(*index, state);
+        }
+    }
+
+    /// Gives everything back that was taken.
+    pub(super) fn give_back(&mut self, shared: impl Fn(&Held), local: impl Fn(&Held)) {
+        for held in self.held.drain(..) {
+            match held.source {
+                Source::Redis => shared(&held),
+                Source::Local | Source::Fallback => local(&held),
+            }
+        }
+    }
+
+    /// The states in the order of the demand, and what was taken.
+    pub(crate) fn into_parts(self) -> (SmallVec<[QuotaState; 4]>, SmallVec<[Held; 4]>) {
+        (self.states.into_iter().flatten().collect(), self.held)
+    }
+}
+
+/// A quota's decision from where its key stands.
+pub(super) fn state_of(charge: &Charge, standing: &Standing, source: Source) -> QuotaState {
+    let quota = Arc::clone(&charge.quota);
+    let outcome = if standing.allowed { Outcome::Allowed } else { Outcome::Refused }.in_mode(quota.mode);
+    let retry_after_s = if standing.allowed { 0 } else { seconds(standing.retry_us).max(1) };
+    QuotaState {
+        limit: quota.rule.limit(),
+        remaining: standing.remaining,
+        reset_s: seconds(standing.reset_us),
+        retry_after_s,
+        outcome,
+        source,
+        quota,
+    }
+}
+
+fn seconds(span_us: u64) -> u64 {
+    span_us.div_ceil(Micros::SECOND)
+}
