@@ -22,7 +22,7 @@ use rampart_decision::{Code, Refusal};
 use crate::budget::Permit;
 
 /// What Pingora's retry buffer holds (`pingora-core` `v1/common.rs`, `v2/server.rs`), and the most that one read returns.
-const WINDOW_BYTES: u64 = 64 * 1024;
+pub(crate) const WINDOW_BYTES: u64 = 64 * 1024;
 
 /// What to read of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use pingora::proxy::Session;
 use rampart_decision::{Code, Refusal};
-use rampart_identity::RequestIdText;
+use rampart_identity::{Entrance, RequestIdText};
 use rampart_inspection::{Match, Oddity};
 use rampart_policy::{Route, Snapshot};
 use rampart_record::{AccessNote, Timestamp, Verdict};
-use rampart_upstream::{EndpointId, Lease};
+use rampart_upstream::{EndpointId, Lease, Slot};
 
 use crate::body::Carriage;
 use crate::budget::Permit;
@@ -49,7 +49,8 @@ pub struct Context {
     /// What the client sent as an id, where it was not taken over.
     pub(crate) client_id: Option<Box<str>>,
     pub(crate) client: IpAddr,
-    pub(crate) tls: bool,
+    /// The scheme and the port that the client used.
+    pub(crate) entrance: Entrance,
     pub(crate) trace: bool,
     /// Protocol version that the client spoke; a subrequest's head does not know it.
     pub(crate) protocol: &'static str,
@@ -122,13 +123,22 @@ pub(crate) struct Body {
 #[derive(Default)]
 pub(crate) struct Towards {
     pub(crate) lease: Option<Lease>,
-    /// Picked for the next attempt when the last one could not connect.
+    /// The request's place among those of the upstream.
+    pub(crate) slot: Option<Slot>,
+    /// Picked for the next attempt when the last one failed.
     pub(crate) next: Option<Lease>,
+    /// How long to wait before it.
+    pub(crate) pause: Duration,
     pub(crate) tried: Vec<EndpointId>,
-    pub(crate) attempts: usize,
+    /// Attempts so far, the present one included.
+    pub(crate) attempts: u32,
+    /// Whether a response header, interim ones included, came in this attempt.
+    pub(crate) answered: bool,
+    /// Whether an attempt was repeated that failed through nobody's fault.
+    pub(crate) free_used: bool,
     /// Interim responses so far.
     pub(crate) interim: u32,
-    /// When the first address was picked.
+    /// When the request was ready for the upstream.
     pub(crate) began: Option<Instant>,
     /// When this attempt's connection was asked for.
     pub(crate) asked: Option<Instant>,
@@ -136,9 +146,33 @@ pub(crate) struct Towards {
     pub(crate) sent: Option<Instant>,
     /// When the response was complete.
     pub(crate) ended: Option<Instant>,
-    /// From the first pick to the end of the response; `None` for streams.
+    /// From there to the end of the response; `None` for streams.
     pub(crate) total: Option<Duration>,
     pub(crate) socket: Option<SocketAddr>,
+}
+
+// === impl Towards ===
+
+impl Towards {
+    /// Another attempt, whose connection is asked for now.
+    pub(crate) fn begin_attempt(&mut self) {
+        self.attempts += 1;
+        self.answered = false;
+        self.asked = Some(Instant::now());
+    }
+
+    /// Of the time for the whole exchange, what is left, which may be nothing; `None` where it has no end.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        let spent = self.began.map(|began| began.elapsed()).unwrap_or_default();
+        self.total.map(|total| total.saturating_sub(spent))
+    }
+
+    /// Lets go of what the request holds of the upstream's bounds.
+    pub(crate) fn let_go(&mut self) {
+        self.lease = None;
+        self.next = None;
+        self.slot = None;
+    }
 }
 
 // === impl Context ===
@@ -152,7 +186,7 @@ impl Context {
             id: None,
             client_id: None,
             client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            tls: false,
+            entrance: Entrance::default(),
             trace: false,
             protocol: "",
             pin: None,

@@ -9,7 +9,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 use rampart_decision::{Code, Refusal};
 
 use crate::context::Context;
-use crate::{refusal, upstream};
+use crate::{outcome, refusal};
 
 /// The error that stands for a refusal in the context.
 const REFUSED: ErrorType = ErrorType::Custom("refused by the gateway");
@@ -59,7 +59,7 @@ pub(crate) async fn answer(session: &mut Session, error: &Error, ctx: &mut Conte
 /// `None` where the client is the one who has gone.
 fn refusal_for(error: &Error) -> Option<Refusal> {
     match (error.esource(), error.etype()) {
-        (ErrorSource::Upstream, _) => Some(upstream::refusal_of(error)),
+        (ErrorSource::Upstream, _) => Some(outcome::refusal_of(error)),
         (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(Refusal::new(
             Code::BodyTimeout,
             "The request body did not arrive in time",

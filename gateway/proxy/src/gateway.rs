@@ -15,13 +15,14 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, Result};
 use rampart_policy::{Runtime, Snapshot};
 use rampart_record::Records;
+use rampart_upstream::{MAX_ATTEMPTS, Resilience};
 use tokio::sync::Semaphore;
 
+use crate::authorities::Authorities;
 use crate::budget::BodyBudget;
 use crate::context::Context;
 use crate::listener::Arrival;
-use crate::upstream::Authorities;
-use crate::{Metrics, decide, failure, forward, log, response, subrequest, upstream, watch};
+use crate::{Metrics, decide, failure, forward, log, outcome, response, subrequest, upstream, watch};
 
 /// What a gateway serves from and writes to. All of it is shared with whoever reloads, reports and stops.
 pub struct Parts {
@@ -43,19 +44,22 @@ pub struct Gateway {
     pub(crate) authorities: Authorities,
     /// Judgements of large bodies that may run at a time: one per processor.
     pub(crate) judging: Arc<Semaphore>,
+    /// What counts on routes that name no `resilience`.
+    pub(crate) resilience: Resilience,
 }
 
 // === impl Gateway ===
 
 impl Gateway {
-    /// Attempts to reach an upstream, the first included. Only attempts of which nothing was sent are repeated, and
-    /// idempotent requests on a kept connection that turned out to be closed.
-    pub const MAX_TRIES: usize = 3;
+    /// Attempts at an upstream that a route may be configured to make for one request, the first included. How many are made
+    /// is the gateway's own count; Pingora's has to be no smaller.
+    pub const MAX_TRIES: usize = MAX_ATTEMPTS as usize;
 
     /// A gateway made of `parts`.
     pub fn new(parts: Parts) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { parts, authorities: Authorities::default(), judging: Arc::new(Semaphore::new(processors)) }
+        let (authorities, judging) = (Authorities::default(), Arc::new(Semaphore::new(processors)));
+        Self { parts, authorities, judging, resilience: Resilience::default() }
     }
 
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
@@ -92,18 +96,18 @@ impl ProxyHttp for Gateway {
         decide::request(self, session, ctx).await
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
-        upstream::peer(self, ctx)
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+        upstream::peer(self, session, ctx).await
     }
 
     fn fail_to_connect(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         _peer: &HttpPeer,
         ctx: &mut Context,
         error: Box<Error>,
     ) -> Box<Error> {
-        upstream::not_connected(self, ctx, error)
+        outcome::not_connected(self, session, ctx, error)
     }
 
     async fn connected_to_upstream(
@@ -115,7 +119,7 @@ impl ProxyHttp for Gateway {
         _digest: Option<&Digest>,
         ctx: &mut Context,
     ) -> Result<()> {
-        upstream::connected(ctx, reused);
+        outcome::connected(ctx, reused);
         Ok(())
     }
 
@@ -142,11 +146,11 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        upstream::responded(ctx, response.status)
+        outcome::responded(self, session, ctx, response.status)
     }
 
     async fn response_filter(
@@ -177,7 +181,7 @@ impl ProxyHttp for Gateway {
         end_of_stream: bool,
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
-        upstream::received(ctx, end_of_stream)?;
+        outcome::received(ctx, end_of_stream)?;
         Ok(None)
     }
 
@@ -198,7 +202,7 @@ impl ProxyHttp for Gateway {
         ctx: &mut Context,
         reused: bool,
     ) -> Box<Error> {
-        upstream::broke_off(session, ctx, error, reused)
+        outcome::broke_off(self, session, ctx, error, reused)
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {

@@ -27,6 +27,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 use rampart_decision::{Code, Refusal};
 use tokio::sync::mpsc;
 
+use crate::body::{Carriage, WINDOW_BYTES};
 use crate::context::Context;
 use crate::watch::Watch;
 use crate::{refusal, subrequest};
@@ -85,6 +86,7 @@ pub(crate) async fn carry(session: &mut Session, context: &mut Context, body: By
         context.hold = Some(Arc::clone(&hold));
     }
     let request_id = context.request_id().to_owned();
+    let body = load(context, body);
     let (prepared, handle) = subrequest::prepare(session, context, body.len())?;
     // Both in this task: handed from worker to worker, connections would return to Pingora's pool while they are asked for
     // by the next request, which 0.9.1 answers by closing them ("failed to acquire reusable stream").
@@ -106,6 +108,19 @@ pub(crate) async fn carry(session: &mut Session, context: &mut Context, body: By
         .into_err(),
         Passed::All => Ok(()),
     }
+}
+
+/// Loads the request's body so that every attempt at an upstream can send it: one that fits into Pingora's window goes
+/// through the channel and stays in the window. A larger one would be gone after the first attempt, so the body filter
+/// puts it in place of a stand-in, which is what goes through the channel.
+fn load(context: &mut Context, body: Bytes) -> Bytes {
+    const STAND_IN: &[u8] = b".";
+    if body.len() as u64 <= WINDOW_BYTES {
+        context.body.carriage = if body.is_empty() { Carriage::Nothing } else { Carriage::Replayed };
+        return body;
+    }
+    context.body.carriage = Carriage::Replaced(body);
+    Bytes::from_static(STAND_IN)
 }
 
 fn failed() -> Refusal {

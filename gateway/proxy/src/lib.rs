@@ -33,8 +33,10 @@
 //! | `body.rs` | `request_filter` | the body, bounded in bytes and time, before any upstream contact |
 //! | `decide.rs` | `request_filter` | judgement of head and body |
 //! | `subrequest.rs` | `request_filter` | the second pass that some requests need |
-//! | `upstream.rs` | `upstream_peer` | endpoint, TLS, protocol, deadlines, retries of failed connects |
+//! | `upstream.rs` | `upstream_peer` | a place among the upstream's requests, endpoint, TLS, protocol, deadlines |
 //! | `forward.rs` | `upstream_request_filter` | target, forwarding fields, framing |
+//! | `outcome.rs` | `fail_to_connect`, `upstream_response_filter`, `error_while_proxy` | how an attempt ended, as the pool is told |
+//! | `retry.rs` | the same | whether another attempt follows, where and when |
 //! | `watch.rs` | `response_filter`, `response_body_filter` | judgement of the response |
 //! | `held.rs` | `request_filter` | holds a response back until its body was judged |
 //! | `response.rs` | `response_filter` | single-connection fields, request id, route's edits |
@@ -81,7 +83,9 @@
 //! | response that is withheld until it was judged | `buffer_budget` (bytes) | closed: 503; in mode `detect` open: it passes unjudged |
 //! | response body that cannot be decoded | | what can be read is judged; `SecResponseBodyLimitAction Reject` refuses it |
 //! | response of a request whose body streams | | half: its head is judged; its body passes as it comes, and is cut off where it is refused |
-//! | upstream unknown, unresolved, all tried | three tries (connections) | closed: 502, 503 or 504 |
+//! | upstream unknown, unresolved, all tried, all unwell | `resilience`'s attempts (connections) | closed: 502, 503 or 504 |
+//! | upstream has as many requests as it may have | `shedding`'s `max_in_flight`, `max_waiting` (requests), `wait` (time) | closed: 503 with Retry-After |
+//! | retries of an upstream | `resilience`'s `budget` (requests) | closed: the failure stands |
 //! | upstream certificate, unreadable `ca_file` | | closed: 502 |
 //! | upstream certificate with `verify = false` | | open, by configuration |
 //! | inspection of one exchange | profile's `work` (bytes read), matches and variables kept (their number) | closed: 400 `content_limit` |
@@ -92,6 +96,7 @@
 //! | routes beyond [`metrics::MAX_ROUTES`] | (names) | open: counted under `other` |
 //! | Pingora fails inside | | closed: 503 `internal` |
 
+mod authorities;
 mod body;
 mod budget;
 mod context;
@@ -104,8 +109,11 @@ mod held;
 mod listener;
 mod log;
 pub mod metrics;
+mod outcome;
+mod probe;
 mod refusal;
 mod response;
+mod retry;
 mod subrequest;
 mod upstream;
 mod watch;
@@ -116,3 +124,4 @@ pub use context::Context;
 pub use gateway::{Gateway, Parts};
 pub use listener::{CertificateError, Certificates, Connections, Front, ListenerApp};
 pub use metrics::Metrics;
+pub use probe::{ProbeFault, Prober};

@@ -48,7 +48,7 @@ pub(crate) fn request(gateway: &Gateway, session: &Session, ctx: &mut Context) {
     }
     // What the request holds of shared bounds goes back now, not when Pingora drops the context.
     ctx.body.permit = None;
-    ctx.upstream.lease = None;
+    ctx.upstream.let_go();
     ctx.running = None;
 }
 
@@ -89,7 +89,8 @@ fn entry<'a>(
         path: header.raw_path(),
         protocol: ctx.protocol,
         status,
-        bytes_in: session.body_bytes_read() as u64,
+        // A subrequest may have read a stand-in.
+        bytes_in: ctx.body.length.unwrap_or(session.body_bytes_read() as u64),
         bytes_out,
         micros: micros(total),
         upstream: ctx.upstream.socket,

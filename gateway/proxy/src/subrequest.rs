@@ -6,12 +6,14 @@
 //! alpha in Pingora: it is used in this file and in `held.rs` only.
 //!
 //! Over HTTP/2 the head of a subrequest does not survive as it is (0.9.1 writes it as HTTP/1 with `HTTP/2` in the request
-//! line and without `Host`, cannot read it back and answers nothing), so it is made an HTTP/1.1 head with a length first.
+//! line and without `Host`, cannot read it back and answers nothing), so it is made an HTTP/1.1 head first. Over either the
+//! head declares the length of what goes through the channel, which may be a stand-in (`held.rs`); what the upstream is told
+//! is the length of the whole body (`forward.rs`).
 
 use std::mem;
 
 use http::Version;
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use pingora::protocols::http::subrequest::server::SubrequestHandle;
 use pingora::proxy::subrequest::{BodyMode, Ctx};
 use pingora::proxy::{PreparedSubrequest, Session};
@@ -22,7 +24,8 @@ use crate::context::Context;
 /// What the first pass hands to the second.
 struct Handover(Context);
 
-/// A subrequest that takes over what `context` knows, and its channels. `length` is that of the body it will be given.
+/// A subrequest that takes over what `context` knows, and its channels. `length` is that of what will go through them as
+/// its body.
 /// Afterwards `context` is spent.
 pub(crate) fn prepare(
     session: &mut Session,
@@ -33,8 +36,9 @@ pub(crate) fn prepare(
         return Error::e_explain(ErrorType::InternalError, "subrequests are not allowed here");
     };
     if session.as_http2().is_some() {
-        make_http1(session, length)?;
+        make_http1(session)?;
     }
+    declare(session, length)?;
     let handover = Handover(mem::replace(context, Context::spent()));
     let ctx = Ctx::builder().body_mode(BodyMode::ExpectBody).user_ctx(Box::new(handover)).build();
     Ok(spawner.create_subrequest(session.as_downstream(), ctx))
@@ -46,16 +50,24 @@ pub(crate) fn take_over(session: &mut Session) -> Option<Context> {
     Some(mem::replace(&mut handover.0, Context::spent()))
 }
 
-fn make_http1(session: &mut Session, length: usize) -> pingora::Result<()> {
+fn make_http1(session: &mut Session) -> pingora::Result<()> {
     let header = session.req_header_mut();
     if !header.headers.contains_key(HOST)
         && let Some(authority) = header.uri.authority().map(|authority| authority.as_str().to_owned())
     {
         header.insert_header(HOST, authority)?;
     }
-    if length > 0 || header.headers.contains_key(CONTENT_LENGTH) {
+    header.set_version(Version::HTTP_11);
+    Ok(())
+}
+
+/// Makes the head say how long the body in the channel is. One that was framed as having none stays so.
+fn declare(session: &mut Session, length: usize) -> pingora::Result<()> {
+    let header = session.req_header_mut();
+    let framed = header.headers.contains_key(CONTENT_LENGTH) || header.headers.contains_key(TRANSFER_ENCODING);
+    header.remove_header(&TRANSFER_ENCODING);
+    if length > 0 || framed {
         header.insert_header(CONTENT_LENGTH, length)?;
     }
-    header.set_version(Version::HTTP_11);
     Ok(())
 }

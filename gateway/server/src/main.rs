@@ -8,6 +8,7 @@ mod cli;
 mod demo;
 mod filters;
 mod ftw;
+mod health;
 mod load;
 mod process;
 mod reload;

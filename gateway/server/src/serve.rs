@@ -4,7 +4,7 @@
 //! |---|---|
 //! | main | Pingora's server: waits for the signals that end it |
 //! | `listener NAME` (several) | requests |
-//! | control | admin and probe endpoints, HUP and USR1, name resolution (`control`) |
+//! | control | admin and probe endpoints, HUP and USR1, name resolution, health probes of upstreams (`control`) |
 //! | reload, watch, retire, drain | what their names say |
 //!
 //! What can be wrong is found out before the first socket is opened: configuration, addresses in use, files that cannot be

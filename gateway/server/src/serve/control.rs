@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 use super::{Addresses, Assembly, Order, addresses, prepare_upstreams};
 use crate::admin::{self, Endpoints, Face, listener};
 use crate::cli::BUILD;
+use crate::health;
 use crate::process::drain::LastThings;
 use crate::process::lifecycle::Stage;
 use crate::process::notify;
@@ -83,6 +84,7 @@ async fn prepare(plan: Plan, runtime: Handle, go: oneshot::Receiver<()>) -> anyh
         }
     }
     tokio::spawn(resolve::keep_fresh(Arc::clone(&shared.snapshot), Arc::clone(&shared.runtime)));
+    tokio::spawn(health::keep_watch(Arc::clone(&shared.snapshot), Arc::clone(&shared.runtime)));
     tokio::spawn(follow_signals(Arc::clone(&shared), reload));
     tokio::spawn(cut_drain_short(Arc::clone(&shared), last_things));
     tokio::spawn(async move {
