@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use pingora::proxy::Session;
 use rampart_decision::{Code, Refusal};
-use rampart_identity::{Entrance, RequestIdText};
+use rampart_identity::RequestIdText;
 use rampart_inspection::{Match, Oddity};
 use rampart_policy::{Route, Snapshot};
 use rampart_record::{AccessNote, Timestamp, Verdict};
@@ -49,8 +49,7 @@ pub struct Context {
     /// What the client sent as an id, where it was not taken over.
     pub(crate) client_id: Option<Box<str>>,
     pub(crate) client: IpAddr,
-    /// The scheme and the port that the client used.
-    pub(crate) entrance: Entrance,
+    pub(crate) tls: bool,
     pub(crate) trace: bool,
     /// Protocol version that the client spoke; a subrequest's head does not know it.
     pub(crate) protocol: &'static str,
@@ -186,7 +185,7 @@ impl Context {
             id: None,
             client_id: None,
             client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            entrance: Entrance::default(),
+            tls: false,
             trace: false,
             protocol: "",
             pin: None,
