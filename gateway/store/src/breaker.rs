@@ -19,6 +19,13 @@ pub(crate) struct Breaker {
     phase: Phase,
 }
 
+/// A question to the server, whatever it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Probe {
+    /// The slot whose node is asked; any node without.
+    pub(crate) slot: Option<u16>,
+}
+
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     #[default]
@@ -59,12 +66,12 @@ impl Breaker {
         }
     }
 
-    /// Begins the probe that is due, and says which slot to probe. The outer `None`: none is due.
-    pub(crate) fn begin_probe(&mut self, now: Instant) -> Option<Option<u16>> {
+    /// Begins the probe that is due; `None` if none is.
+    pub(crate) fn begin_probe(&mut self, now: Instant) -> Option<Probe> {
         match self.phase {
             Phase::Open { probe_at, failures, slot } if probe_at <= now => {
                 self.phase = Phase::HalfOpen { failures, slot };
-                Some(slot)
+                Some(Probe { slot })
             }
             _ => None,
         }
@@ -108,13 +115,13 @@ mod tests {
         assert_eq!((breaker.probe_at(), breaker.begin_probe(start)), (None, None));
         assert!(breaker.trip(Some(7), start));
         assert!(!breaker.trip(Some(9), start), "it is open already");
-        assert_eq!(breaker.begin_probe(start), Some(Some(7)), "at once, at the node that failed");
+        assert_eq!(breaker.begin_probe(start), Some(Probe { slot: Some(7) }), "at once, at the node that failed");
         assert_eq!(breaker.begin_probe(start), None, "while one is under way no other begins");
         breaker.probed(false, start, 0);
         assert!(!breaker.is_closed());
         assert_eq!(breaker.begin_probe(start), None, "not before the pause is over");
         assert_eq!(breaker.probe_at(), Some(start + FIRST_PAUSE / 2));
-        assert_eq!(breaker.begin_probe(start + FIRST_PAUSE), Some(Some(7)));
+        assert_eq!(breaker.begin_probe(start + FIRST_PAUSE), Some(Probe { slot: Some(7) }));
         breaker.probed(true, start + FIRST_PAUSE, 0);
         assert!(breaker.is_closed());
     }
@@ -143,7 +150,7 @@ mod tests {
             breaker.probed(false, due, 3);
         }
         breaker.reconnected(start);
-        assert_eq!(breaker.begin_probe(start), Some(None));
+        assert_eq!(breaker.begin_probe(start), Some(Probe { slot: None }));
         breaker.reconnected(start);
         assert_eq!(breaker.probe_at(), None, "the one under way is waited for");
     }

@@ -150,7 +150,9 @@ impl Generation {
 fn derive(secret: &Secret, salt: &[u8], info: &[&[u8]]) -> [u8; 32] {
     let extracted = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, salt), secret.expose());
     let mut block = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, extracted.as_ref()));
-    info.iter().for_each(|part| block.update(part));
+    for part in info {
+        block.update(part);
+    }
     block.update(&[1]);
     first(block.sign().as_ref())
 }

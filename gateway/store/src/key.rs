@@ -21,11 +21,11 @@ impl Key {
     pub(crate) fn new(prefix: &str, kind: &str, tag: &[u8], rest: &[u8]) -> Self {
         let mut name = String::with_capacity(prefix.len() + kind.len() + 2 * (tag.len() + rest.len()) + 5);
         let _ = write!(name, "{prefix}:{kind}:{{");
-        hexadecimal(&mut name, tag);
+        name.push_str(&hexadecimal(tag));
         name.push('}');
         if !rest.is_empty() {
             name.push(':');
-            hexadecimal(&mut name, rest);
+            name.push_str(&hexadecimal(rest));
         }
         Self(name.into())
     }
@@ -63,10 +63,11 @@ fn crc16(bytes: &[u8]) -> u16 {
     })
 }
 
-fn hexadecimal(text: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
+/// Two digits for each byte, in lower case.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |half: u8| DIGITS.get(usize::from(half & 0x0f)).copied().map_or('0', char::from);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 #[cfg(test)]

@@ -27,9 +27,8 @@ pub struct RawRedis {
     /// The master that Sentinels watch.
     pub sentinel: Option<RawSentinel>,
 
-    /// The ACL user. Without it: the default user. It needs the keys `PREFIX:*` and the commands `ping`, `evalsha`,
-    /// `eval`, `get`, `set`, `del`, `zadd`, `zrem`, `zcard`, `zremrangebyscore`, `pexpire`, `time`, `info`, `client|id`,
-    /// `select`; with Sentinel `role`; with a cluster `cluster|slots` and `cluster|info`.
+    /// The ACL user. Without it: the default user. What it needs: `~PREFIX:* +@read +@write +@scripting +@connection
+    /// +time +info`, with Sentinel `+role`, with a cluster `+cluster|slots +cluster|info`.
     pub username: Option<String>,
 
     /// Where the password is, such as `secret://env/REDIS_PASSWORD`.

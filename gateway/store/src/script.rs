@@ -5,6 +5,8 @@
 
 use sha1::{Digest, Sha1};
 
+use crate::key::hexadecimal;
+
 /// A script and what Redis calls it.
 #[derive(Debug, Clone)]
 pub struct Script {
@@ -19,7 +21,7 @@ impl Script {
     /// `version` rises whenever the meaning of keys, arguments or stored values changes.
     pub fn new(name: &'static str, version: u32, source: &str) -> Self {
         let source = format!("-- rampart {name} {version}\n{source}");
-        let digest = Sha1::digest(source.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let digest = hexadecimal(&Sha1::digest(source.as_bytes()));
         Self { name, source: source.into(), digest: digest.into() }
     }
 

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep, timeout};
 
-use crate::breaker::pause;
+use crate::breaker::{Probe, pause};
 use crate::inner::Inner;
 use crate::pool::{self, Connection};
 use crate::random::random;
@@ -139,18 +139,18 @@ async fn probe(inner: &Inner, connection: &Connection) {
                 let _ = timeout(wait, connection.wake.notified()).await;
             }
         }
-        let Some(slot) = connection.breaker.lock().begin_probe(Instant::now()) else { continue };
-        let good = is_answered(inner, connection, slot).await;
+        let Some(question) = connection.breaker.lock().begin_probe(Instant::now()) else { continue };
+        let good = is_answered(inner, connection, question).await;
         connection.breaker.lock().probed(good, Instant::now(), random());
         inner.refresh();
     }
 }
 
-async fn is_answered(inner: &Inner, connection: &Connection, slot: Option<u16>) -> bool {
+async fn is_answered(inner: &Inner, connection: &Connection, question: Probe) -> bool {
     if !connection.client.is_connected() {
         return false;
     }
-    let hash = slot.map_or(ClusterHash::Random, ClusterHash::Custom);
+    let hash = question.slot.map_or(ClusterHash::Random, ClusterHash::Custom);
     let ping = CustomCommand::new_static("PING", hash, false);
     let answer = connection.client.custom::<Reply, Reply>(ping, Vec::new());
     matches!(timeout(inner.config.command_deadline, answer).await, Ok(Ok(_)))

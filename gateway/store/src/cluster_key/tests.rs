@@ -16,7 +16,7 @@ const NEW: &str = "3f9a0c77e1b24d5586aa1cf0939be27d";
 fn derivation_is_hkdf() {
     fn check(salt: &[u8], info: &[u8], expect: &str) {
         let derived = derive(&Secret::new(vec![0x0b; 22]), salt, &[info]);
-        assert_eq!(derived.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), expect);
+        assert_eq!(crate::key::hexadecimal(&derived), expect);
     }
     let salt: Vec<u8> = (0..=0x0c).collect();
     let info: Vec<u8> = (0xf0..=0xf9).collect();

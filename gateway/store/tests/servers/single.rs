@@ -1,0 +1,139 @@
+//! One server and nothing wrong: commands, scripts, sign-in, TLS.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rampart_store::testing::{Options, Redis as Server};
+use rampart_store::{Arg, Metrics, Redis, Script, State, Unavailable, Value};
+
+use crate::{RECOVERY, eventually, start, start_with, until_up};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_go_and_come() {
+    let server = Server::start();
+    let redis = start(&server.settings()).await;
+    until_up(&redis, RECOVERY).await;
+    let key = redis.key("test", b"tag", b"rest");
+    assert_eq!(redis.get(&key).await, Ok(None));
+    redis.set(&key, Bytes::from_static(b"\x00\xff\r\n"), Duration::from_mins(1)).await.unwrap();
+    assert_eq!(redis.get(&key).await, Ok(Some(Bytes::from_static(b"\x00\xff\r\n"))));
+    let left = server.command(&["PTTL", key.as_str()]).int().unwrap();
+    assert!((50_000..=60_000).contains(&left), "{left}");
+    assert_eq!(redis.del(&key).await, Ok(true));
+    assert_eq!(redis.del(&key).await, Ok(false));
+    assert_eq!(redis.ping().await, Ok(()));
+    assert_eq!(redis.state(), State::Up);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_are_loaded_when_they_are_missing() {
+    let mut server = Server::start();
+    let redis = start(&server.settings()).await;
+    until_up(&redis, RECOVERY).await;
+    let script = Script::new("types", 1, "return {1, ARGV[1], false, {KEYS[1], tonumber(ARGV[2]) + 1}, 'ok'}");
+    let keys = [redis.key("test", b"tag", b"")];
+    let args = [Arg::from(vec![0, 255]), Arg::Int(-8)];
+    let expect = Value::List(vec![
+        Value::Int(1),
+        Value::Bytes(Bytes::from_static(&[0, 255])),
+        Value::Nil,
+        Value::List(vec![Value::Bytes(keys[0].as_str().to_owned().into()), Value::Int(-7)]),
+        Value::Bytes(Bytes::from_static(b"ok")),
+    ]);
+    assert_eq!(redis.eval(&script, &keys, &args).await, Ok(expect.clone()));
+    assert_eq!(server.command(&["SCRIPT", "EXISTS", script.digest()]), Value::List(vec![Value::Int(1)]));
+    server.command(&["SCRIPT", "FLUSH"]);
+    assert_eq!(redis.eval(&script, &keys, &args).await, Ok(expect.clone()));
+    server.restart();
+    eventually("it answers again", RECOVERY, || redis.usable()).await;
+    until_up(&redis, RECOVERY).await;
+    assert_eq!(redis.eval(&script, &keys, &args).await, Ok(expect));
+    let broken = Script::new("broken", 1, "return redis.error_reply('OOPS no')");
+    assert_eq!(redis.eval(&broken, &keys, &[]).await, Err(Unavailable::Refused("OOPS no".to_owned())));
+    assert!(redis.usable(), "an error of a script opens no breaker");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_server_nothing_fails_and_nothing_waits() {
+    let mut server = Server::start();
+    server.kill();
+    let redis = start(&server.settings()).await;
+    let key = redis.key("test", b"tag", b"");
+    for _ in 0..100 {
+        let begun = Instant::now();
+        assert_eq!(redis.get(&key).await, Err(Unavailable::Down));
+        assert!(begun.elapsed() < Duration::from_millis(20), "{:?}", begun.elapsed());
+    }
+    assert_eq!((redis.state(), redis.usable(), redis.instances()), (State::Connecting, false, 1));
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    server.restart();
+    until_up(&redis, RECOVERY).await;
+    assert_eq!(redis.get(&key).await, Ok(None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acl_user_signs_in_and_keeps_to_its_keys() {
+    let user = Some(("gateway".to_owned(), "hunter2".to_owned()));
+    let server = Server::start_with(&Options { user, ..Options::default() });
+    let settings = format!("{}password = \"secret://env/REDIS_PASSWORD\"\n", server.settings());
+    let redis = start_with(&settings, "hunter2", &Metrics::default()).await;
+    let wrong = start_with(&settings, "hunter3", &Metrics::default()).await;
+    let elsewhere = start_with(&format!("{settings}prefix = \"other\"\n"), "hunter2", &Metrics::default()).await;
+    until_up(&redis, RECOVERY).await;
+    until_up(&elsewhere, RECOVERY).await;
+    assert_eq!(redis.get(&redis.key("test", b"tag", b"")).await, Ok(None));
+    let refused = elsewhere.get(&elsewhere.key("test", b"tag", b"")).await;
+    assert!(matches!(&refused, Err(Unavailable::Refused(why)) if why.starts_with("NOPERM")), "{refused:?}");
+    assert!(elsewhere.usable());
+    assert_eq!((wrong.state(), wrong.ping().await), (State::Connecting, Err(Unavailable::Down)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_trusts_the_named_authority_alone() {
+    let server = Server::start_with(&Options { tls: true, ..Options::default() });
+    let redis = start(&server.settings()).await;
+    let system = start(&format!("url = {:?}\n", server.url())).await;
+    let plain = start(&format!("url = \"redis://{}\"\n", server.address())).await;
+    let absent = start(&format!("url = {:?}\ntls = {{ ca_file = \"/nowhere.pem\" }}\n", server.url())).await;
+    until_up(&redis, RECOVERY).await;
+    assert_eq!(redis.ping().await, Ok(()));
+    for other in [system, plain, absent] {
+        assert_eq!((other.state(), other.ping().await), (State::Connecting, Err(Unavailable::Down)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_counted_and_end_with_the_pool() {
+    let server = Server::start();
+    let connected = || {
+        let list = server.command(&["CLIENT", "LIST"]);
+        String::from_utf8_lossy(list.bytes().unwrap()).lines().count() - 1
+    };
+    let metrics = Metrics::default();
+    let redis = start_with(&format!("{}pool = 3\n", server.settings()), "", &metrics).await;
+    eventually("all are open", RECOVERY, || redis.connections().idle == 3).await;
+    assert_eq!(connected(), 3);
+    let slow = Script::new("slow", 1, "for i = 1, 3e6 do end return 1");
+    let (keys, other): ([_; 1], Redis) = ([redis.key("test", b"tag", b"")], redis.clone());
+    let task = tokio::spawn(async move { other.eval(&slow, &keys, &[]).await });
+    eventually("one is active", RECOVERY, || redis.connections().active == 1).await;
+    let _ = task.await.unwrap();
+    eventually("none is active", RECOVERY, || redis.connections().active == 0).await;
+    let mut registry = prometheus_client::registry::Registry::default();
+    metrics.register(&mut registry);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    for line in [
+        "rampart_redis_connections{state=\"idle\"} 3",
+        "rampart_redis_connections{state=\"active\"} 0",
+        "rampart_redis_pool_connections 3",
+        "rampart_redis_up 1",
+        "rampart_redis_breaker_open 0",
+        "rampart_redis_instances 1",
+        "rampart_redis_commands_total{command=\"beat\",outcome=\"ok\"}",
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+    drop(redis);
+    eventually("none is left", RECOVERY, || connected() == 0).await;
+}
