@@ -60,6 +60,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// TLS, if it is not plain.
     pub tls: Option<ListenerTls>,
+    /// Whether each connection begins with a PROXY header, which only trusted proxies may send.
+    pub proxy_protocol: bool,
     /// The port of the `https` place that every request is redirected to.
     pub redirect_to_https: Option<u16>,
     /// From a connection, or the first byte of a head, to the head's last byte.

@@ -32,6 +32,7 @@ pub use files::{MAX_FILE, MAX_FILES};
 pub use load::{Embedded, LoadOptions, SecLangSet, Secrets, load, load_embedded, reload};
 pub use raw_config::{
     RawAdmin, RawCertificate, RawConfig, RawHttpsPort, RawListener, RawListenerTls, RawProbe, RawProcess, RawProtocol,
+    RawProxyProtocol,
 };
 pub use raw_rules::{
     RawCondition, RawHeaderEdits, RawNames, RawRedirect, RawRewrite, RawRoute, RawRouteMatch, RawRulesFile, RawTest,

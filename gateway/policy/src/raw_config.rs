@@ -98,6 +98,10 @@ pub struct RawListener {
     /// TLS; without this table the listener is plain HTTP/1.
     #[serde(default)]
     pub tls: Option<RawListenerTls>,
+    /// `"require"`: every connection begins with a header of the PROXY protocol, version 1 or 2, in which a load balancer
+    /// names its client. Connections of others than `trusted_proxies` are closed.
+    #[serde(default)]
+    pub proxy_protocol: RawProxyProtocol,
     /// Answer every request with a redirect to the same place under `https`: `true` for port 443, or the port.
     #[serde(default)]
     pub redirect_to_https: RawHttpsPort,
@@ -128,6 +132,17 @@ pub struct RawListener {
     #[serde(default = "default_streams")]
     #[schemars(range(min = 1, max = 10_000))]
     pub http2_streams: u32,
+}
+
+/// Whether connections begin with a header of the PROXY protocol.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RawProxyProtocol {
+    /// They do not; one that does is not understood.
+    #[default]
+    Off,
+    /// All of them do.
+    Require,
 }
 
 /// Whether, and to which port, plain requests are redirected.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use pingora::proxy::Session;
 use rampart_decision::{Code, Refusal};
-use rampart_identity::RequestIdText;
+use rampart_identity::{Entrance, RequestIdText};
 use rampart_inspection::{Match, Oddity};
 use rampart_policy::{Route, Snapshot};
 use rampart_record::{AccessNote, Timestamp, Verdict};
@@ -49,7 +49,8 @@ pub struct Context {
     /// What the client sent as an id, where it was not taken over.
     pub(crate) client_id: Option<Box<str>>,
     pub(crate) client: IpAddr,
-    pub(crate) tls: bool,
+    /// The scheme and the port that the client used.
+    pub(crate) entrance: Entrance,
     pub(crate) trace: bool,
     /// Protocol version that the client spoke; a subrequest's head does not know it.
     pub(crate) protocol: &'static str,
@@ -185,7 +186,7 @@ impl Context {
             id: None,
             client_id: None,
             client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            tls: false,
+            entrance: Entrance::default(),
             trace: false,
             protocol: "",
             pin: None,

@@ -8,18 +8,21 @@
 //!   `Expect` ends here, the gateway has answered it.
 //! - Pingora has removed the single-connection fields and those that `Connection` nominates before this runs
 //!   (RFC 9110 section 7.6.1); [`check_nominations`] refuses what it would refuse, but before the upstream is contacted.
+//! - `Forwarded` (RFC 7239) is taken out and not made anew: it would say nothing that `X-Forwarded-*` does not, and a server
+//!   that reads both has two words to choose from.
+
+mod strangers;
 
 use std::net::IpAddr;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING};
-use http::{HeaderMap, Version};
+use http::Version;
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
-use rampart_decision::{Code, Refusal};
+use rampart_identity::Entrance;
 use rampart_policy::HeaderEdits;
 use rampart_upstream::{HostHeader, Lease};
-use smallvec::SmallVec;
 
 use crate::body::BodyFault;
 use crate::context::Context;
@@ -28,68 +31,11 @@ use crate::head;
 use crate::response::X_REQUEST_ID;
 use crate::watch::Watch;
 
-/// Pingora refuses a request whose `Connection` names this many fields or more.
-const MAX_NOMINATIONS: usize = 10;
-
-/// Removed from every request: they claim to come from a proxy in front, or override the request's own target or method.
-/// Their first bytes are among [`untrusted`]'s.
-const UNTRUSTED: [&str; 29] = [
-    "cf-connecting-ip",
-    "client-ip",
-    "forwarded",
-    "front-end-https",
-    "true-client-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-forwarded",
-    "x-forwarded-by",
-    "x-forwarded-path",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-protocol",
-    "x-forwarded-scheme",
-    "x-forwarded-server",
-    "x-forwarded-ssl",
-    "x-forwarded-uri",
-    "x-host",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-host",
-    "x-original-uri",
-    "x-original-url",
-    "x-original-forwarded-for",
-    "x-rewrite-uri",
-    "x-rewrite-url",
-    "x-scheme",
-    "x-url-scheme",
-];
-
-/// What the gateway sets, answers by, or frames and inspects the request by. No other spelling of these goes on, and no
-/// `Connection` field takes them away.
-const HELD: [&str; 13] = [
-    "authorization",
-    "cookie",
-    "expect",
-    "host",
-    "traceparent",
-    "tracestate",
-    "transfer-encoding",
-    "upgrade",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-real-ip",
-    "x-request-id",
-];
-
-/// So do all fields that describe the content.
-const HELD_PREFIX: &[u8] = b"content-";
-
-/// Names to take out of a request without allocating.
-const INLINE_NAMES: usize = 8;
+pub(crate) use strangers::check_nominations;
+use strangers::strip;
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -103,8 +49,8 @@ pub(crate) struct Forwarding<'a> {
     /// The host that the client asked for; empty where it named none (HTTP/1.0).
     pub(crate) client_host: &'a [u8],
     pub(crate) client: IpAddr,
-    /// Whether the client came over TLS.
-    pub(crate) tls: bool,
+    /// The scheme and the port that the client used.
+    pub(crate) entrance: Entrance,
     pub(crate) request_id: &'a str,
     /// Whether the client's trace context is well formed and so passed on.
     pub(crate) trace: bool,
@@ -145,56 +91,12 @@ pub(crate) fn request(session: &Session, request: &mut RequestHeader, ctx: &Cont
         host,
         client_host,
         client: ctx.client,
-        tls: ctx.tls,
+        entrance: ctx.entrance,
         request_id: ctx.request_id(),
         trace: ctx.trace,
         body_length: ctx.body.length,
     };
     shape(request, &forwarding)
-}
-
-/// Takes out what nobody outside may say: [`UNTRUSTED`] fields, and every other spelling of a field that the gateway vouches
-/// for. CGI and its heirs (RFC 3875 section 4.1.18: WSGI, PHP, Rack) read `X_Real_IP` as `X-Real-IP`, some of them any
-/// byte that is neither letter nor digit.
-///
-/// Before the route's own edits, which may set what they like.
-fn strip(request: &mut RequestHeader, edits: Option<&HeaderEdits>) {
-    let names: SmallVec<[HeaderName; INLINE_NAMES]> = request
-        .headers
-        .keys()
-        .filter(|name| untrusted(name.as_str()) || (oddly_spelled(name.as_str()) && vouched_for(name.as_str(), edits)))
-        .cloned()
-        .collect();
-    for name in &names {
-        request.remove_header(name);
-    }
-}
-
-fn untrusted(name: &str) -> bool {
-    matches!(name.as_bytes().first(), Some(b'c' | b'f' | b't' | b'x')) && UNTRUSTED.contains(&name)
-}
-
-/// Whether a name has bytes that some servers fold into `-`. Almost none has.
-fn oddly_spelled(name: &str) -> bool {
-    name.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte != b'-')
-}
-
-/// Whether a name folds into one that the gateway, or the route, has its own word for.
-fn vouched_for(name: &str, edits: Option<&HeaderEdits>) -> bool {
-    let name = name.as_bytes();
-    let edited = |edits: &HeaderEdits| {
-        let set = edits.set.iter().map(|(name, _)| name);
-        set.chain(&edits.remove).any(|field| folds_into(name, field.as_str().as_bytes()))
-    };
-    UNTRUSTED.iter().chain(&HELD).any(|field| folds_into(name, field.as_bytes()))
-        || name.get(..HELD_PREFIX.len()).is_some_and(|start| folds_into(start, HELD_PREFIX))
-        || edits.is_some_and(edited)
-}
-
-/// Both in lower case, as `HeaderName` has them.
-fn folds_into(name: &[u8], field: &[u8]) -> bool {
-    let fold = |byte: u8| if byte.is_ascii_alphanumeric() { byte } else { b'-' };
-    name.len() == field.len() && name.iter().zip(field).all(|(a, b)| fold(*a) == fold(*b))
 }
 
 fn edit(request: &mut RequestHeader, edits: &HeaderEdits) -> pingora::Result<()> {
@@ -237,7 +139,12 @@ pub(crate) fn shape(request: &mut RequestHeader, forwarding: &Forwarding<'_>) ->
     request.remove_header(&EXPECT);
     request.insert_header("X-Forwarded-For", forwarding.client.to_string())?;
     request.insert_header("X-Real-IP", forwarding.client.to_string())?;
-    request.insert_header("X-Forwarded-Proto", if forwarding.tls { "https" } else { "http" })?;
+    request.insert_header("X-Forwarded-Proto", forwarding.entrance.scheme())?;
+    match forwarding.entrance.port {
+        // The connection does not tell: no socket of the internet, or it is gone.
+        0 => drop(request.remove_header(&X_FORWARDED_PORT)),
+        port => request.insert_header(X_FORWARDED_PORT, HeaderValue::from(port))?,
+    }
     if forwarding.client_host.is_empty() {
         request.remove_header(&X_FORWARDED_HOST);
     } else {
@@ -286,40 +193,10 @@ pub(crate) fn target(received: &[u8], path: &[u8], query: Option<&[u8]>) -> Opti
     Some(target.freeze())
 }
 
-/// Refuses what Pingora would refuse only after it had connected: too many nominations, or nominated fields on which the
-/// gateway's own word depends (CVE-2026-105299). And those by which the body was inspected: without its `Content-Encoding`
-/// it would be another body to the upstream.
-pub(crate) fn check_nominations(headers: &HeaderMap) -> Result<(), Refusal> {
-    if !headers.contains_key(CONNECTION) {
-        return Ok(());
-    }
-    let tokens = headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|token| !token.is_empty());
-    for (count, token) in (1..).zip(tokens) {
-        if count >= MAX_NOMINATIONS || !nominable(token) {
-            return Err(Refusal::new(
-                Code::FramingInvalid,
-                "The Connection field names what it may not",
-                "Connection may name up to nine fields, and none that says where a request comes from, where it goes or what its content is.",
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn nominable(token: &[u8]) -> bool {
-    let is_token = token.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b));
-    let held = HELD.iter().filter(|name| **name != "upgrade").any(|name| token.eq_ignore_ascii_case(name.as_bytes()))
-        || token.get(..HELD_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(HELD_PREFIX));
-    is_token && !held
-}
-
 #[cfg(test)]
 mod tests {
+    use rampart_decision::Code;
+
     use super::*;
 
     fn forwarding() -> Forwarding<'static> {
@@ -328,7 +205,7 @@ mod tests {
             host: None,
             client_host: b"agents.example",
             client: "203.0.113.9".parse().unwrap(),
-            tls: true,
+            entrance: Entrance { https: true, port: 8443 },
             request_id: "ID",
             trace: true,
             body_length: None,
@@ -358,6 +235,8 @@ mod tests {
                 ("X-Forwarded-For", "10.0.0.2"),
                 ("X-Real-IP", "10.0.0.1"),
                 ("X-Forwarded-Proto", "ftp"),
+                ("X-Forwarded-Port", "1"),
+                ("X-Forwarded-Port", "2"),
                 ("X-Forwarded-Host", "evil"),
                 ("X-Forwarded-Prefix", "/evil"),
                 ("X-Original-URL", "/admin"),
@@ -369,6 +248,7 @@ mod tests {
                 ("x-forwarded-for", "203.0.113.9"),
                 ("x-real-ip", "203.0.113.9"),
                 ("x-forwarded-proto", "https"),
+                ("x-forwarded-port", "8443"),
                 ("x-forwarded-host", "agents.example"),
                 ("x-forwarded-prefix", ""),
                 ("x-original-url", ""),
@@ -380,42 +260,10 @@ mod tests {
     }
 
     #[test]
-    fn no_other_spelling_of_a_field_that_the_gateway_vouches_for_goes_on() {
-        let edits = HeaderEdits {
-            set: vec![(HeaderName::from_static("x-tenant-id"), http::HeaderValue::from_static("7"))],
-            remove: vec![HeaderName::from_static("x-debug-on")],
-        };
-        let gone = [
-            "X_Forwarded_For",
-            "X-Forwarded_For",
-            "X_Real_IP",
-            "x.real.ip",
-            "Transfer_Encoding",
-            "Content_Length",
-            "Content_Type",
-            "Content_Encoding",
-            "X_Forwarded_Proto",
-            "X_Request_Id",
-            "X_HTTP_Method_Override",
-            "True_Client_IP",
-            "X_Tenant_Id",
-            "X_Debug_On",
-        ];
-        let kept =
-            ["X_Odd", "X-Tenant-Id", "Content-Type", "Content-Length", "Contents", "X-Forwarded-Fo_", "Xray", "Te"];
-        for name in gone.iter().chain(&UNTRUSTED) {
-            let mut request = RequestHeader::build("GET", b"/", None).unwrap();
-            request.append_header((*name).to_owned(), "a").unwrap();
-            request.append_header((*name).to_owned(), "b").unwrap();
-            strip(&mut request, Some(&edits));
-            assert!(request.headers.is_empty(), "{name}");
-        }
-        for name in kept {
-            let mut request = RequestHeader::build("GET", b"/", None).unwrap();
-            request.append_header(name, "a").unwrap();
-            strip(&mut request, Some(&edits));
-            assert_eq!(request.headers.len(), 1, "{name}");
-        }
+    fn the_entrance_is_told_as_far_as_it_is_known() {
+        let of = |https, port| Forwarding { entrance: Entrance { https, port }, ..forwarding() };
+        check(&of(false, 80), &[], &[("x-forwarded-proto", "http"), ("x-forwarded-port", "80")]);
+        check(&of(false, 0), &[("X-Forwarded-Port", "7")], &[("x-forwarded-proto", "http"), ("x-forwarded-port", "")]);
     }
 
     #[test]
@@ -486,35 +334,5 @@ mod tests {
         assert!(pass(3) && pass(2));
         assert!(!pass(1));
         assert_eq!(ctx.decided.refusal.unwrap().code, Code::BodyTooLarge);
-    }
-
-    #[test]
-    fn nominations() {
-        #[track_caller]
-        fn check(values: &[&'static str], good: bool) {
-            let mut headers = HeaderMap::new();
-            for value in values {
-                headers.append(CONNECTION, http::HeaderValue::from_static(value));
-            }
-            assert_eq!(check_nominations(&headers).is_ok(), good, "{values:?}");
-        }
-        check(&[], true);
-        check(&["keep-alive, Upgrade"], true);
-        check(&["close", "te"], true);
-        check(&["a,b,c,d,e,f,g,h,i"], true);
-        check(&["a,b,c,d,e,f,g,h,i,j"], false);
-        check(&["a,b,c,d,e", "f,g,h,i,j"], false);
-        check(&["X-Forwarded-For"], false);
-        check(&["close, x-REAL-ip"], false);
-        check(&["Host"], false);
-        check(&["authorization"], false);
-        check(&["keep-alive, Content-Encoding"], false);
-        check(&["content-TYPE"], false);
-        check(&["Content-Length"], false);
-        check(&["expect"], false);
-        check(&["traceparent"], false);
-        check(&["contents"], true);
-        check(&["\"X-Forwarded-For\""], false);
-        check(&[":authority"], false);
     }
 }

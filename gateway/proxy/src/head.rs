@@ -15,7 +15,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 use rampart_decision::{Code, Origin, Refusal};
-use rampart_identity::{ClientRequestId, RequestId, TakeOver, TraceContext, client_address};
+use rampart_identity::{ClientRequestId, Entrance, RequestId, TakeOver, TraceContext, TrustedProxies, client_address};
 use rampart_inspection::Connection;
 use rampart_message::Version::{Http2, Http11};
 use rampart_message::{Head, Headers, ResponseHead};
@@ -28,6 +28,8 @@ use crate::context::{Context, RequestName};
 use crate::listener::gate_of;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -47,9 +49,11 @@ pub(crate) fn identify(session: &Session, snapshot: &Snapshot, ctx: &mut Context
     let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
     let lines = headers.get_all(X_FORWARDED_FOR).iter().map(http::HeaderValue::as_bytes);
     let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let client = client_address(&snapshot.config.trusted_proxies, peer, lines);
+    let nobody = TrustedProxies::default();
+    let trusted = if ctx.arrival.anonymous { &nobody } else { &snapshot.config.trusted_proxies };
+    let client = client_address(trusted, peer, lines);
     ctx.client = client.address;
-    ctx.tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+    ctx.entrance = entrance(session, headers, client.peer_trusted);
     ctx.time = SystemClock.now();
     ctx.protocol = match session.req_header().version {
         Version::HTTP_2 => "HTTP/2",
@@ -69,6 +73,18 @@ pub(crate) fn identify(session: &Session, snapshot: &Snapshot, ctx: &mut Context
         }
     }
     ctx.client_id = sent.map(|id| id.as_str().into());
+}
+
+/// The scheme and the port that the client used, as a trusted proxy in front tells them, or the connection.
+fn entrance(session: &Session, headers: &HeaderMap, peer_trusted: bool) -> Entrance {
+    let https = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+    let server = session.server_addr().and_then(|address| address.as_inet());
+    let own = Entrance { https, port: server.map_or(0, std::net::SocketAddr::port) };
+    if !peer_trusted {
+        return own;
+    }
+    let lines = |name| headers.get_all(name).iter().map(http::HeaderValue::as_bytes);
+    own.through(lines(X_FORWARDED_PROTO), lines(X_FORWARDED_PORT))
 }
 
 /// 128 bits that differ from call to call: a SplitMix64 per thread, seeded by the operating system. Ids have to be unique,

@@ -102,6 +102,10 @@ pub(crate) struct Cut {
     pub(crate) handshake_deadline: Counter,
     pub(crate) head_deadline: Counter,
     pub(crate) idle: Counter,
+    /// A peer that may not announce clients (PROXY protocol).
+    pub(crate) proxy_stranger: Counter,
+    pub(crate) proxy_header: Counter,
+    pub(crate) proxy_deadline: Counter,
 }
 
 /// One thing counted up in a gauge until it is dropped.
@@ -257,6 +261,9 @@ impl Metrics {
             handshake_deadline: of("handshake_deadline"),
             head_deadline: of("head_deadline"),
             idle: of("idle"),
+            proxy_stranger: of("proxy_stranger"),
+            proxy_header: of("proxy_header"),
+            proxy_deadline: of("proxy_deadline"),
         }
     }
 

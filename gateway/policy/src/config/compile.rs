@@ -16,7 +16,7 @@ use crate::certificate;
 use crate::environment::Environment;
 use crate::load::Secrets;
 use crate::raw_config::{
-    RawAdmin, RawHttpsPort, RawListener, RawListenerTls, RawProbe, RawProcess, RawProtocol, anywhere,
+    RawAdmin, RawHttpsPort, RawListener, RawListenerTls, RawProbe, RawProcess, RawProtocol, RawProxyProtocol, anywhere,
 };
 use crate::routing::HostPattern;
 
@@ -74,6 +74,7 @@ pub(crate) fn compile(checks: &Checks<'_>, rules: PathBuf, place: &Place<'_>) ->
     let admin = read.section::<RawAdmin>("admin").and_then(|raw| read.admin(&raw));
     let probe = read.section::<RawProbe>("probe").and_then(|raw| address(&raw.address, &place.key("probe")));
     refuse_shared_addresses(&listeners, admin.as_ref(), probe, place);
+    refuse_unannounced(&listeners, &raw, place);
     let roots = checks.checked.read::<Vec<PathBuf>>(&place.key("seclang_roots")).unwrap_or_else(anywhere);
     Config {
         rules,
@@ -134,6 +135,7 @@ impl Sections<'_, '_> {
             name: Arc::from(name),
             address: address(&raw.address, place)?,
             tls,
+            proxy_protocol: raw.proxy_protocol == RawProxyProtocol::Require,
             redirect_to_https,
             header_deadline: deadline("header_deadline", raw.header_deadline),
             handshake_deadline: deadline("handshake_deadline", raw.handshake_deadline),
@@ -266,6 +268,16 @@ fn deadline(given: Duration, place: &Place<'_>) -> std::time::Duration {
         place.error_help(format!("{given} is out of range"), format!("{SHORTEST} to {LONGEST}"));
     }
     given.get()
+}
+
+/// A listener that takes connections of trusted proxies only, where nobody is trusted.
+fn refuse_unannounced(listeners: &[Listener], process: &RawProcess, place: &Place<'_>) {
+    for listener in listeners.iter().filter(|listener| listener.proxy_protocol && process.trusted_proxies.is_empty()) {
+        place.key("listener").key(&listener.name).key("proxy_protocol").error_help(
+            "every connection would be closed: only trusted proxies may send PROXY headers, and there are none",
+            "list the load balancer's addresses in `trusted_proxies` of [process]",
+        );
+    }
 }
 
 /// Two listeners on one address: the second could not be opened.

@@ -1,4 +1,4 @@
-//! One accepted socket: cap, handshake, guarded IO, then HTTP/1 or HTTP/2 into the proxy.
+//! One accepted socket: cap, PROXY header, handshake, guarded IO, then HTTP/1 or HTTP/2 into the proxy.
 //!
 //! HTTP/1 pipelining stays off (Pingora's default). With it on, 0.9.1 takes what follows a chunked body of certain sizes
 //! for the start of another request (measured: 65,535 bytes over TLS, every time), which behind a connection-sharing proxy is
@@ -21,6 +21,7 @@ use rampart_policy::Listener;
 
 use super::connections::{Connections, Slot};
 use super::io::{Deadlines, GuardedIo, gate_of};
+use super::proxied::{self, Fault};
 use super::tls::Certificates;
 use super::{ARRIVAL, Arrival, CertificateError, Cut, Front, redirect};
 
@@ -45,7 +46,11 @@ const LAST_REQUESTS: Duration = Duration::from_millis(500);
 pub struct ListenerApp {
     front: Front,
     shared: Arc<Shared>,
+    /// What every request inherits; a connection may know more.
+    arrival: Arrival,
     acceptor: Option<Acceptor>,
+    /// Whether each connection begins with a PROXY header.
+    proxied: bool,
     handshake_deadline: Duration,
     deadlines: Deadlines,
     cut: Arc<Cut>,
@@ -54,7 +59,6 @@ pub struct ListenerApp {
 
 /// What the connections of one listener share.
 struct Shared {
-    arrival: Arrival,
     write_deadline: Duration,
     /// HTTP/2 streams open at a time. Requests that still run after their stream was reset count too, up to twice this.
     streams: u32,
@@ -66,6 +70,7 @@ struct Shared {
 struct Connection {
     front: Front,
     shared: Arc<Shared>,
+    arrival: Arrival,
     /// Requests of this connection that run now.
     running: AtomicUsize,
 }
@@ -93,12 +98,13 @@ impl ListenerApp {
         server_options.keepalive_request_limit = listener.max_requests;
         Ok(Self {
             acceptor,
+            proxied: listener.proxy_protocol,
+            arrival: Arrival { body_deadline: listener.body_deadline, anonymous: false },
             handshake_deadline: listener.handshake_deadline,
             deadlines: Deadlines { head: listener.header_deadline, idle: listener.idle },
             cut: Arc::new(front.metrics.cut(&listener.name)),
             connections: Connections::new(listener.max_connections),
             shared: Arc::new(Shared {
-                arrival: Arrival { body_deadline: listener.body_deadline },
                 write_deadline: listener.write_deadline,
                 streams: listener.http2.streams,
                 server_options,
@@ -121,15 +127,18 @@ impl ListenerApp {
     }
 
     /// The connection ready for HTTP, or `None` where it was refused or its handshake failed.
-    async fn prepare(&self, stream: Stream) -> Option<Stream> {
+    async fn prepare(&self, stream: Stream) -> Option<(Stream, Arrival)> {
         let slots = self.admit()?;
+        let mut plain = *stream.into_any().downcast::<L4Stream>().ok()?;
+        let mut arrival = self.arrival;
+        if self.proxied {
+            arrival.anonymous = !self.announced(&mut plain).await?;
+        }
         let Some(acceptor) = &self.acceptor else {
-            let plain = stream.into_any().downcast::<L4Stream>().ok()?;
-            return Some(self.guard(*plain, slots));
+            return Some((self.guard(plain, slots), arrival));
         };
-        let plain = stream.into_any().downcast::<L4Stream>().ok()?;
-        match tokio::time::timeout(self.handshake_deadline, acceptor.tls_handshake(*plain)).await {
-            Ok(Ok(tls)) => Some(self.guard(tls, slots)),
+        match tokio::time::timeout(self.handshake_deadline, acceptor.tls_handshake(plain)).await {
+            Ok(Ok(tls)) => Some((self.guard(tls, slots), arrival)),
             Ok(Err(error)) => {
                 self.cut.handshake_failed.inc();
                 log::debug!("TLS handshake failed: {error}");
@@ -141,16 +150,35 @@ impl ListenerApp {
             }
         }
     }
+
+    /// Reads the PROXY header, after which the stream's peer is the client that it announces. `false`: it announces none.
+    /// `None`: the connection ends here.
+    async fn announced(&self, stream: &mut L4Stream) -> Option<bool> {
+        let snapshot = self.front.snapshot.load_full();
+        let fault = match proxied::announced(stream, &snapshot.config.trusted_proxies, self.deadlines.head).await {
+            Ok(announced) => return Some(announced),
+            Err(fault) => fault,
+        };
+        let counter = match fault {
+            Fault::Stranger => &self.cut.proxy_stranger,
+            Fault::Deadline => &self.cut.proxy_deadline,
+            Fault::Invalid(_) | Fault::Ended => &self.cut.proxy_header,
+        };
+        counter.inc();
+        log::debug!("a connection that should begin with a PROXY header was closed: {fault}");
+        None
+    }
 }
 
 #[async_trait]
 impl ServerApp for ListenerApp {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let stream = self.prepare(stream).await?;
+        let (stream, arrival) = self.prepare(stream).await?;
         let _open = self.front.metrics.connection(matches!(stream.selected_alpn_proto(), Some(ALPN::H2)));
         let connection = Arc::new(Connection {
             front: self.front.clone(),
             shared: Arc::clone(&self.shared),
+            arrival,
             running: AtomicUsize::new(0),
         });
         ServerApp::process_new(&connection, stream, shutdown).await
@@ -203,7 +231,7 @@ impl HttpServerApp for Connection {
         }
         match self.shared.redirect_to_https {
             Some(port) => redirect::answer(session, port).await,
-            None => ARRIVAL.scope(self.shared.arrival, self.front.proxy.process_new_http(session, shutdown)).await,
+            None => ARRIVAL.scope(self.arrival, self.front.proxy.process_new_http(session, shutdown)).await,
         }
     }
 

@@ -3,11 +3,13 @@
 //!
 //! Pingora's `Service` only binds and accepts (it also hands sockets over to a new process); each accepted socket comes here
 //! raw, so that a connection counts, and its TLS handshake is timed, from its first moment. Plain listeners speak HTTP/1
-//! only: Pingora's h2c detection waits for 24 bytes without a deadline.
+//! only: Pingora's h2c detection waits for 24 bytes without a deadline. Where a load balancer announces its clients (PROXY
+//! protocol), that is read before TLS and HTTP; Pingora's own hook for it runs on TLS listeners alone.
 
 mod app;
 mod connections;
 mod io;
+mod proxied;
 mod redirect;
 mod request_line;
 mod tls;
@@ -15,9 +17,10 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use pingora::server::configuration::ServerConf;
 use pingora::services::listening::Service;
-use rampart_policy::Listener;
+use rampart_policy::{Listener, Snapshot};
 
 pub use app::ListenerApp;
 pub use connections::Connections;
@@ -32,6 +35,9 @@ use crate::{Gateway, Metrics};
 pub(crate) struct Arrival {
     /// From a head to the last byte of its body, unless the route says otherwise.
     pub(crate) body_deadline: Duration,
+    /// Whether it is not known whose connection it is, because a balancer that tells such things did not: no hop fields are
+    /// believed then.
+    pub(crate) anonymous: bool,
 }
 
 tokio::task_local! {
@@ -42,7 +48,7 @@ tokio::task_local! {
 impl Arrival {
     /// That of the request whose task this is.
     pub(crate) fn current() -> Self {
-        ARRIVAL.try_with(|arrival| *arrival).unwrap_or(Self { body_deadline: Duration::from_mins(1) })
+        ARRIVAL.try_with(|arrival| *arrival).unwrap_or(Self { body_deadline: Duration::from_mins(1), anonymous: false })
     }
 }
 
@@ -52,6 +58,8 @@ pub struct Front {
     proxy: Arc<pingora::proxy::HttpProxy<Gateway>>,
     connections: Arc<Connections>,
     metrics: Arc<Metrics>,
+    /// Whose PROXY headers are believed is in the configuration in force.
+    snapshot: Arc<ArcSwap<Snapshot>>,
 }
 
 // === impl Front ===
@@ -61,10 +69,12 @@ impl Front {
     /// Pingora's own count is `conf.max_retries`: set it to [`Gateway::MAX_TRIES`].
     pub fn new(gateway: Gateway, conf: &Arc<ServerConf>, max_connections: usize) -> Self {
         let metrics = Arc::clone(gateway.metrics());
+        let snapshot = Arc::clone(&gateway.parts.snapshot);
         Self {
             proxy: Arc::new(pingora::proxy::http_proxy(conf, gateway)),
             connections: Connections::new(max_connections),
             metrics,
+            snapshot,
         }
     }
 
