@@ -118,4 +118,3 @@ pub(crate) fn concurrency(limit: u64, held: u64, cost: u64) -> Standing {
     let retry_us = if allowed { 0 } else { RETRY_US };
     Standing { allowed, remaining: limit.saturating_sub(taken), reset_us: 0, retry_us }
 }
-

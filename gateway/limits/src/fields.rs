@@ -83,4 +83,3 @@ fn write_string(text: &mut String, value: &str) {
     }
     text.push('"');
 }
-

@@ -127,7 +127,7 @@ impl Local {
     }
 
     /// Takes back what [`Local::take`] took, because another store refused.
-    pub(crate) fn give_back(&self, held: &Held, now: Micros) {
+    pub(crate) fn cancel(&self, held: &Held, now: Micros) {
         if held.quota.rule.is_concurrency() { self.abandon(held) } else { self.correct(held, 0, now) }
     }
 
@@ -302,4 +302,3 @@ impl<'a> Item<'a> {
         })
     }
 }
-

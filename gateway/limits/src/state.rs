@@ -124,8 +124,7 @@ pub struct Held {
 
 impl Outcome {
     /// All outcomes, in the order of their declaration.
-    pub const ALL: [Self; 5] =
-        [Self::Allowed, Self::Refused, Self::WouldRefuse, Self::Unavailable, Self::AtBound];
+    pub const ALL: [Self; 5] = [Self::Allowed, Self::Refused, Self::WouldRefuse, Self::Unavailable, Self::AtBound];
 
     /// True if the request must not go on.
     pub fn is_refusal(self) -> bool {

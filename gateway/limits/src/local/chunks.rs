@@ -4,7 +4,7 @@
 //! the second moment on its entry names a list ([`Log`]): where it begins and ends, and how many moments are in it.
 //! A chunk is one cache line. Pages are never given back, chunks are.
 
-/// Moments in a chunk; the ninth word of a cache line would not fit beside its header.
+/// Moments in a chunk: with its header they fill a cache line.
 const MOMENTS: usize = 7;
 /// Chunks of a page: 2 KiB.
 const PAGE: usize = 32;
@@ -33,7 +33,7 @@ pub(super) struct Log(pub(super) u64);
 /// The pool.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
-    pages: Vec<Box<[Chunk; PAGE]>>,
+    pages: Vec<Box<[Chunk]>>,
     /// Free chunks, linked; `free_len` of them.
     free: u32,
     free_len: usize,
@@ -68,7 +68,17 @@ impl Log {
 impl Chunks {
     /// Bytes taken from the allocator.
     pub(super) fn bytes(&self) -> usize {
-        self.pages.len() * PAGE_BYTES + self.pages.capacity() * size_of::<usize>()
+        self.pages.len() * PAGE_BYTES + self.pages.capacity() * size_of::<Box<[Chunk]>>()
+    }
+
+    fn bytes_with_one_more(&self) -> usize {
+        let capacity =
+            if self.pages.len() < self.pages.capacity() { self.pages.capacity() } else { self.next_capacity() };
+        (self.pages.len() + 1) * PAGE_BYTES + capacity * size_of::<Box<[Chunk]>>()
+    }
+
+    fn next_capacity(&self) -> usize {
+        self.pages.len() + (self.pages.len() / 4).max(1)
     }
 
     /// A list of these moments, oldest first. `None`, and nothing taken, if the pool would pass `bound_bytes`.
@@ -206,16 +216,15 @@ impl Chunks {
     /// Whether `count` chunks are free, after adding pages up to `bound_bytes`.
     fn make_free(&mut self, count: usize, bound_bytes: usize) -> bool {
         while self.free_len < count {
-            let fits = self.bytes() + PAGE_BYTES + size_of::<usize>() <= bound_bytes
-                && self.pages.len() * PAGE + PAGE <= MAX_CHUNKS;
+            let fits = self.bytes_with_one_more() <= bound_bytes && self.pages.len() * PAGE + PAGE <= MAX_CHUNKS;
             if !fits {
                 return false;
             }
             let begin = self.pages.len() * PAGE;
             if self.pages.len() == self.pages.capacity() {
-                self.pages.reserve_exact((self.pages.len() / 4).max(1));
+                self.pages.reserve_exact(self.next_capacity() - self.pages.len());
             }
-            self.pages.push(Box::new([EMPTY; PAGE]));
+            self.pages.push(vec![EMPTY; PAGE].into_boxed_slice());
             for at in (begin..begin + PAGE).rev() {
                 self.give_back(u32::try_from(at).unwrap_or(0));
             }
@@ -256,4 +265,3 @@ impl Chunks {
 fn narrow(bits: u64) -> u32 {
     u32::try_from(bits).unwrap_or(u32::MAX)
 }
-

@@ -68,7 +68,10 @@ pub(super) enum Undo {
     /// There was none.
     Remove,
     /// So many moments were added; the key was idle from this moment on.
-    Moments { count: u64, idle_from: u64 },
+    Moments {
+        count: u64,
+        idle_from: u64,
+    },
 }
 
 /// The key under which a quota's key is kept.
@@ -79,13 +82,7 @@ pub(super) fn slot_key([low, high]: [u64; 2], fingerprint: u64, rule: &Rule) -> 
 
 impl Shard {
     pub(super) fn new(bound: Bound) -> Self {
-        Self {
-            table: Table::default(),
-            chunks: Chunks::default(),
-            bound,
-            evicted: 0,
-            counted: Counted::default(),
-        }
+        Self { table: Table::default(), chunks: Chunks::default(), bound, evicted: 0, counted: Counted::default() }
     }
 
     /// Takes `cost` if it can be had. `forced` keys may use the table's reserve.
@@ -315,9 +312,8 @@ impl Shard {
             return View::One(newest(entry, period_us));
         }
         let log = Log(entry.word);
-        let is_over = |index: u64| {
-            self.chunks.nth(log, index).is_some_and(|moment| moment.saturating_add(period_us) <= now.0)
-        };
+        let is_over =
+            |index: u64| self.chunks.nth(log, index).is_some_and(|moment| moment.saturating_add(period_us) <= now.0);
         let skip = (0..u64::from(log.len())).take_while(|index| is_over(*index)).count() as u64;
         View::Log { chunks: &self.chunks, log, skip }
     }

@@ -212,10 +212,10 @@ impl Table {
             if idle_from == 0 {
                 break;
             }
-            let home = home([low, high], places);
+            let wanted = home([low, high], places);
             // How far each lies behind its home, round the end of the table.
             let distance = |from: usize, to: usize| (to + places - from) % places;
-            if distance(home, next) >= distance(hole, next) {
+            if distance(wanted, next) >= distance(hole, next) {
                 self.put(hole, [low, high], entry(slot));
                 hole = next;
             }
@@ -256,4 +256,3 @@ fn home([_, high]: Key, places: usize) -> usize {
 fn entry([_, _, idle_from, word]: Slot) -> Entry {
     Entry { idle_from, word }
 }
-

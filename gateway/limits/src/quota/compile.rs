@@ -71,9 +71,11 @@ impl Quota {
             reserve: compile_reserve(raw.reserve, cost, &place.key("reserve")),
             count_cache_hits: raw.count_cache_hits,
             mode: raw.mode,
-            on_store_failure: raw
-                .on_store_failure
-                .unwrap_or(if paid { OnStoreFailure::Deny } else { OnStoreFailure::Local }),
+            on_store_failure: raw.on_store_failure.unwrap_or(if paid {
+                OnStoreFailure::Deny
+            } else {
+                OnStoreFailure::Local
+            }),
             at_bound: raw.at_bound.unwrap_or(if needs_identity { AtBound::Deny } else { AtBound::Shared }),
             scope: raw.scope,
             every_route: raw.every_route,
@@ -335,4 +337,3 @@ fn warn_of_free_choice(parts: &[KeyPart], place: &Place<'_>) {
         place.key("key").warn("all clients together share this quota", "add \"client_address\" to give each its own");
     }
 }
-
