@@ -7,8 +7,6 @@ use rampart_settings::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::jwt::Algorithm;
-
 /// Who signs tokens, how they are checked, and what is read from them. A route names it in `identity.issuers`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -24,7 +22,7 @@ pub struct RawIssuer {
     /// The algorithms that are taken, whatever a token says: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`,
     /// `ES256`, `ES384`, `EdDSA`; or, with `key`, `HS256`, `HS384`, `HS512`.
     #[schemars(length(min = 1))]
-    pub algorithms: Vec<Algorithm>,
+    pub algorithms: Vec<String>,
 
     /// Where the issuer publishes its keys, such as `"https://login.example.com/.well-known/jwks.json"`. Fetched when
     /// the gateway starts, every `refresh`, and when a token names a key that is not there.
@@ -34,7 +32,8 @@ pub struct RawIssuer {
     pub jwks_file: Option<PathBuf>,
 
     /// The key that both sides share, for `HS256` (32 bytes at least), `HS384` (48) or `HS512` (64):
-    /// `"secret://env/NAME"`. `base64:` or `hex:` in front of the secret's own text says that it is so written.
+    /// `"secret://env/NAME"`. Its bytes are taken as they are; where the secret's own text begins with `base64:` or
+    /// `base64url:`, what follows is decoded.
     pub key: Option<SecretRef>,
 
     /// A PEM file with one public key: `-----BEGIN PUBLIC KEY-----`.
