@@ -55,6 +55,12 @@ impl Common {
         self.slow_start_us.load(Ordering::Relaxed)
     }
 
+    /// Time begins now, unless it has begun. To be called before anything that lies ahead is written down: the beginning
+    /// must not be later than what is.
+    pub(crate) fn begin(&self, now: Instant) {
+        self.epoch.get_or_init(|| now);
+    }
+
     /// Microseconds from the first time seen to this one.
     pub(crate) fn micros(&self, time: Instant) -> u64 {
         micros(time.saturating_duration_since(*self.epoch.get_or_init(|| time)))

@@ -41,7 +41,8 @@ pub(crate) struct Condition {
     ejected_until: AtomicU64,
     /// With [`RAMPING`]: when the slow start began; [`NEVER`]: it begins with the next look.
     ramp_from: AtomicU64,
-    known: Mutex<Known>,
+    /// Apart from the above, so that a choice finds what it looks at side by side.
+    known: Box<Mutex<Known>>,
     id: EndpointId,
     common: Arc<Common>,
     metrics: Arc<AddressMetrics>,
@@ -93,7 +94,7 @@ impl Condition {
             broken_until: AtomicU64::new(0),
             ejected_until: AtomicU64::new(0),
             ramp_from: AtomicU64::new(NEVER),
-            known: Mutex::new(known),
+            known: Box::new(Mutex::new(known)),
             id,
             common,
             metrics,
@@ -153,6 +154,7 @@ impl Condition {
 
     /// Takes note of an outcome. Gives the streaks before it, for [`Condition::record_late`].
     pub(crate) fn record(&self, outcome: Outcome, probe: Option<ProbeId>, now: Instant) -> Streaks {
+        self.common.begin(now);
         let mut known = self.known.lock();
         let before = known.streaks.record(outcome);
         self.judge(&mut known, outcome, probe, now);
@@ -178,6 +180,7 @@ impl Condition {
         self.metrics.probed(good);
         let rules = self.common.rules();
         let Some(check) = &rules.health else { return };
+        self.common.begin(now);
         let mut known = self.known.lock();
         if known.answers.health() == ProbedHealth::Unknown && good {
             known.answers.note(check, good);
