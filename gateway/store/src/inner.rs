@@ -48,12 +48,11 @@ impl Inner {
         }
     }
 
-    pub(crate) fn set_pool(&self, connections: Vec<Connection>) -> &[Connection] {
+    pub(crate) fn set_pool(&self, connections: Vec<Connection>) {
         let pool: &Arc<[Connection]> = self.pool.get_or_init(|| connections.into());
         let counted = Arc::clone(pool);
         let counting = self.counting.get_or_init(|| Arc::new(move || count(&counted)));
         self.metrics.count_connections(Arc::downgrade(counting));
-        pool
     }
 
     pub(crate) fn connections(&self) -> &[Connection] {
@@ -78,7 +77,7 @@ impl Inner {
         let tripped = self.connections().iter().filter(|connection| connection.trip(slot)).count();
         if tripped > 0 {
             self.metrics.tripped("deadline");
-            log::warn!("redis: no answer within {:?}; nothing is asked until a probe is answered", self.deadline());
+            log::debug!("redis: no answer within {:?}", self.config.command_deadline);
         }
         self.refresh();
     }
@@ -108,10 +107,6 @@ impl Inner {
             *state = next;
             changed
         });
-    }
-
-    fn deadline(&self) -> std::time::Duration {
-        self.config.command_deadline
     }
 }
 

@@ -25,6 +25,7 @@ mod random;
 mod raw;
 mod redis;
 mod script;
+mod sentinel;
 mod tasks;
 #[cfg(feature = "testing")]
 pub mod testing;

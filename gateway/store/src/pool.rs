@@ -61,6 +61,12 @@ impl Connection {
         self.in_flight.load(Ordering::Relaxed) > 0
     }
 
+    /// A new connection is there.
+    pub(crate) fn reconnected(&self) {
+        self.breaker.lock().reconnected(Instant::now());
+        self.wake.notify_one();
+    }
+
     /// True if it was closed.
     pub(crate) fn trip(&self, slot: Option<u16>) -> bool {
         let tripped = self.breaker.lock().trip(slot, Instant::now());
@@ -132,11 +138,12 @@ fn connection_config(config: &RedisConfig) -> ConnectionConfig {
     }
 }
 
+pub(crate) fn server(address: &Address) -> Server {
+    let name = address.tls.then(|| address.host.to_string());
+    Server::new_with_tls(address.host.to_string(), address.port, name)
+}
+
 fn servers(servers: &Servers) -> ServerConfig {
-    let server = |address: &Address| {
-        let name = address.tls.then(|| address.host.to_string());
-        Server::new_with_tls(address.host.to_string(), address.port, name)
-    };
     match servers {
         Servers::Single(address) => ServerConfig::Centralized { server: server(address) },
         Servers::Sentinel { hosts, name, username, password } => ServerConfig::Sentinel {

@@ -1,13 +1,17 @@
 //! What runs in the background: connecting, probing, watching the state, and telling the other gateways of this one.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use fred::clients::Client;
 use fred::interfaces::{ClientLike, EventInterface};
 use fred::types::{ClusterHash, ConnectHandle, CustomCommand, Value as Reply};
 use parking_lot::Mutex;
-use tokio::task::JoinHandle;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{interval, sleep, timeout};
 
 use crate::breaker::{Probe, pause};
@@ -16,12 +20,15 @@ use crate::pool::{self, Connection};
 use crate::random::random;
 use crate::redis::{Redis, State};
 use crate::script::Script;
+use crate::sentinel;
 use crate::value::Arg;
 
 /// How often the state is worked out where no command does so.
 const REFRESH: Duration = Duration::from_millis(50);
 /// How often files of TLS that could not be read are tried again.
 const REREAD: Duration = Duration::from_secs(2);
+/// A connection that lasted this long was a good one.
+const LASTING: Duration = Duration::from_secs(10);
 /// How often this gateway says that it is alive.
 const BEAT: Duration = Duration::from_secs(1);
 /// A gateway that said nothing for this long is gone, in milliseconds.
@@ -60,6 +67,14 @@ impl Drop for Tasks {
     }
 }
 
+impl Future for Driven {
+    type Output = <ConnectHandle as Future>::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context)
+    }
+}
+
 impl Drop for Driven {
     fn drop(&mut self) {
         self.0.abort();
@@ -77,55 +92,73 @@ pub(crate) fn spawn(inner: &Arc<Inner>) -> Tasks {
 
 /// Builds the pool, and drives every connection of it for ever.
 async fn connect(inner: Arc<Inner>) {
-    let connections = loop {
-        match pool::build(&inner.config) {
-            Ok(connections) => break inner.set_pool(connections),
+    let sentinels = loop {
+        match pool::build(&inner.config).and_then(|pool| Ok((pool, sentinel::build(&inner)?))) {
+            Ok((pool, sentinels)) => {
+                inner.set_pool(pool);
+                break sentinels;
+            }
             Err(error) => log::error!("redis: {error}; trying again every {REREAD:?}"),
         }
         sleep(REREAD).await;
     };
-    let mut drivers = tokio::task::JoinSet::new();
-    for index in 0..connections.len() {
-        let driver = Arc::clone(&inner);
+    let mut drivers = JoinSet::new();
+    for index in 0..inner.connections().len() {
+        let inner = Arc::clone(&inner);
         drivers.spawn(async move {
-            if let Some(connection) = driver.connections().get(index) {
-                tokio::join!(drive(&driver, connection), probe(&driver, connection));
+            if let Some(connection) = inner.connections().get(index) {
+                tokio::join!(drive(&inner, connection), probe(&inner, connection));
             }
         });
     }
+    for client in sentinels.clone() {
+        drivers.spawn(keep_connected(client));
+    }
+    sentinel::watch(&inner, &sentinels).await;
     while drivers.join_next().await.is_some() {}
 }
 
-/// fred reconnects by itself but for errors that it holds to be final; nothing is final here.
-async fn drive(inner: &Inner, connection: &Connection) {
+/// Runs the client for ever. fred reconnects by itself, but for errors that it holds to be final; nothing is final here.
+async fn keep_connected(client: Client) {
     let mut failures = 0;
     loop {
-        let mut reconnected = connection.client.reconnect_rx();
-        let mut driven = Driven(connection.client.connect());
+        let begun = Instant::now();
+        let ended = Driven(client.connect()).await;
+        if let Ok(Err(error)) = ended {
+            log::warn!("redis: {}", error.details());
+        }
+        failures = if begun.elapsed() > LASTING { 0 } else { failures + 1 };
+        sleep(pause(failures, random())).await;
+    }
+}
+
+/// Keeps a connection open, and its breaker in step with it.
+async fn drive(inner: &Inner, connection: &Connection) {
+    let mut opened = connection.client.reconnect_rx();
+    let mut ended = connection.client.error_rx();
+    let follow = async {
         loop {
             tokio::select! {
-                ended = &mut driven.0 => {
-                    if let Ok(Err(error)) = ended {
-                        log::warn!("redis: {}", error.details());
+                // A stream that was not read in time skips; one that is closed ends with the client.
+                event = opened.recv() => {
+                    if matches!(event, Err(RecvError::Closed)) {
+                        return;
                     }
-                    break;
+                    connection.reconnected();
                 }
-                event = reconnected.recv() => {
-                    if event.is_err() {
-                        // The stream ends when the client is stopped, and skips when it is not read in time.
-                        sleep(REFRESH).await;
-                        continue;
+                // From here to the first failed attempt to reconnect fred calls itself connected, and lets commands
+                // wait: none is given to it.
+                event = ended.recv() => {
+                    if matches!(event, Err(RecvError::Closed)) {
+                        return;
                     }
-                    failures = 0;
-                    connection.breaker.lock().reconnected(Instant::now());
-                    connection.wake.notify_one();
-                    inner.refresh();
+                    inner.trip(connection, None);
                 }
             }
+            inner.refresh();
         }
-        sleep(pause(failures, random())).await;
-        failures = failures.saturating_add(1);
-    }
+    };
+    tokio::join!(keep_connected(connection.client.clone()), follow);
 }
 
 /// Sends one probe at a time while the breaker is open.
@@ -165,7 +198,8 @@ async fn watch(inner: Arc<Inner>) {
         inner.refresh();
         let state = *inner.state.borrow();
         if state.as_str() != told.as_str() {
-            log::info!("redis: {} ({})", state.as_str(), inner.config.authority());
+            let level = if state == State::Up { log::Level::Info } else { log::Level::Warn };
+            log::log!(level, "redis: {} ({})", state.as_str(), inner.config.authority());
             told = state;
         }
     }

@@ -32,20 +32,29 @@ pub(crate) struct Call {
 }
 
 impl Load {
-    /// `keys` is how many keys, and so slots, the calls are spread over.
+    /// The calls are spread over `keys` keys, and so slots.
     pub(crate) fn start(redis: &Redis, workers: u64, keys: u64) -> Self {
+        let prefix = redis.clone();
+        Self::start_with(redis, workers, move |number| prefix.key("load", &(number % keys).to_be_bytes(), b""))
+    }
+
+    /// `key` makes the key of a call from its number.
+    pub(crate) fn start_with<K>(redis: &Redis, workers: u64, key: K) -> Self
+    where
+        K: Fn(u64) -> Key + Send + Sync + 'static,
+    {
+        let key = Arc::new(key);
         let stop = Arc::new(AtomicBool::new(false));
         let number = Arc::new(AtomicU64::new(0));
         let script = Arc::new(Script::new("load", 1, SCRIPT));
         let worker = || {
             let (redis, stop, number) = (redis.clone(), Arc::clone(&stop), Arc::clone(&number));
-            let script = Arc::clone(&script);
+            let (script, key) = (Arc::clone(&script), Arc::clone(&key));
             tokio::spawn(async move {
                 let mut calls = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
                     let own = number.fetch_add(1, Ordering::Relaxed);
-                    let key = redis.key("load", &(own % keys).to_be_bytes(), b"");
-                    calls.push(call(&redis, &script, key, own).await);
+                    calls.push(call(&redis, &script, key(own), own).await);
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
                 calls
