@@ -1,13 +1,14 @@
 //! What a choice costs, lease taken and dropped: `cargo bench -p rampart-upstream`. The target is below 100 ns for
-//! pools of usual size, in the release profile and without contention.
+//! pools of usual size, in the release profile and without contention. Then the same with one endpoint of the pool
+//! ejected, and a whole request: admission, choice, answer.
 
 use std::hint::black_box;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rampart_settings::{Document, Report, Source, read};
-use rampart_upstream::{Metrics, Pool, RawUpstream, Resolved, Upstream, hash_key};
+use rampart_upstream::{Failure, Metrics, Pool, RawUpstream, Resolved, Upstream, hash_key};
 
 const PICKS: u32 = 2_000_000;
 
@@ -23,16 +24,12 @@ fn pool(balance: &str, endpoints: u16) -> Option<Pool> {
     Some(Pool::new(&upstream, &resolved, &Metrics::default()))
 }
 
-/// Nanoseconds for each choice, on so many threads at once.
-fn measure(pool: &Pool, threads: u32) -> f64 {
+/// Nanoseconds for each `run`, on so many threads at once.
+fn measure(threads: u32, run: impl Fn(u32) + Sync) -> f64 {
     let start = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| {
-                for number in 0..PICKS {
-                    black_box(pool.pick(|| hash_key(&number.to_le_bytes()), &[], start).is_ok());
-                }
-            });
+            scope.spawn(|| (0..PICKS).for_each(&run));
         }
     });
     start.elapsed().as_secs_f64() * 1e9 / f64::from(PICKS)
@@ -43,8 +40,33 @@ fn main() -> std::io::Result<()> {
     for balance in ["round_robin", "least_connections", "consistent_hash"] {
         for endpoints in [1, 3, 16, 64, 256] {
             let Some(pool) = pool(balance, endpoints) else { continue };
-            let (alone, beside) = (measure(&pool, 1), measure(&pool, 2));
-            writeln!(out, "{balance} of {endpoints}: {alone:.0} ns a choice, {beside:.0} ns with two threads")?;
+            let now = Instant::now();
+            let pick = |number: u32| pool.pick(|| hash_key(&number.to_le_bytes()), &[], now);
+            let choice = |number| drop(black_box(pick(number)));
+            let request = |number| {
+                let slot = black_box(pool.admit(now));
+                if let Ok(lease) = pick(number) {
+                    lease.responded(200, Duration::from_millis(1), now);
+                }
+                drop(slot);
+            };
+            let (alone, beside) = (measure(1, choice), measure(2, choice));
+            let (whole, whole_beside) = (measure(1, request), measure(2, request));
+            // Three gateway errors in a row.
+            let first = pick(0).map(|lease| lease.endpoint().id()).ok();
+            for number in (0..PICKS).filter(|_| first.is_some()).take(64 * usize::from(endpoints)) {
+                match pick(number) {
+                    Ok(lease) if Some(lease.endpoint().id()) == first => lease.failed(Failure::Connect, now),
+                    _ => {}
+                }
+            }
+            let ejected = pool.states(now).iter().filter(|state| state.ejected_for.is_some()).count();
+            let without = measure(1, choice);
+            writeln!(
+                out,
+                "{balance} of {endpoints}: {alone:.0} ns a choice, {beside:.0} ns with two threads, {without:.0} ns with \
+                 {ejected} ejected; {whole:.0} ns a request, {whole_beside:.0} ns with two threads"
+            )?;
         }
     }
     Ok(())

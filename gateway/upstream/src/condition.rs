@@ -8,7 +8,7 @@
 //! requests that would both be the probe one is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -31,10 +31,18 @@ const RAMPING: u8 = 8;
 /// A time that does not come.
 const NEVER: u64 = u64::MAX;
 
-#[derive(Debug)]
-pub(crate) struct Condition {
+/// What a choice looks at of every endpoint: a few bytes side by side, so that it costs one look into memory.
+#[derive(Debug, Default)]
+pub(crate) struct Glance {
+    /// Requests in flight.
+    pub(crate) in_flight: AtomicU32,
     /// What is the matter, of the four above.
     matters: AtomicU8,
+}
+
+#[derive(Debug)]
+pub(crate) struct Condition {
+    pub(crate) glance: Glance,
     /// With [`BROKEN`]: when the breaker may be probed.
     broken_until: AtomicU64,
     /// With [`EJECTED`]: when the endpoint returns.
@@ -90,7 +98,7 @@ impl Condition {
         known.breaker.force(force);
         metrics.show(None, Some(known.shown));
         let condition = Self {
-            matters: AtomicU8::new(0),
+            glance: Glance::default(),
             broken_until: AtomicU64::new(0),
             ejected_until: AtomicU64::new(0),
             ramp_from: AtomicU64::new(NEVER),
@@ -105,7 +113,7 @@ impl Condition {
 
     /// Whether it may be given a request, without a lock. `in_need`: an ejection does not count.
     pub(crate) fn standing(&self, in_need: bool, now: Instant) -> Standing {
-        let matters = self.matters.load(Ordering::Acquire);
+        let matters = self.glance.matters.load(Ordering::Acquire);
         if matters == 0 {
             return Standing::Usable(ramp::WHOLE);
         }
@@ -132,7 +140,7 @@ impl Condition {
 
     /// Lets a request in that this endpoint was chosen for, if nothing has changed since the choice.
     pub(crate) fn enter(&self, in_need: bool, now: Instant) -> Entry {
-        if self.matters.load(Ordering::Acquire) == 0 {
+        if self.glance.matters.load(Ordering::Acquire) == 0 {
             return Entry::Free;
         }
         let mut known = self.known.lock();
@@ -216,7 +224,7 @@ impl Condition {
 
     /// Writes down what has changed by time alone.
     pub(crate) fn refresh(&self, now: Instant) {
-        if self.matters.load(Ordering::Relaxed) & (EJECTED | RAMPING) != 0 {
+        if self.glance.matters.load(Ordering::Relaxed) & (EJECTED | RAMPING) != 0 {
             self.catch_up(&mut self.known.lock(), now);
         }
     }
@@ -251,7 +259,7 @@ impl Condition {
     /// When it may be given a request again, in microseconds of the pool's time; `None`: only an answer or an operator
     /// can say.
     pub(crate) fn returns_at_us(&self) -> Option<u64> {
-        let matters = self.matters.load(Ordering::Acquire);
+        let matters = self.glance.matters.load(Ordering::Acquire);
         let until = |matter, time: &AtomicU64| if matters & matter == 0 { 0 } else { time.load(Ordering::Relaxed) };
         let at = until(BROKEN, &self.broken_until).max(until(EJECTED, &self.ejected_until));
         (matters & UNHEALTHY == 0 && at != NEVER).then_some(at)
@@ -341,7 +349,7 @@ impl Condition {
         if known.ramping {
             matters |= RAMPING;
         }
-        self.matters.store(matters, Ordering::Release);
+        self.glance.matters.store(matters, Ordering::Release);
         let shown = Shown {
             breaker: known.breaker.shown(),
             unhealthy: matters & UNHEALTHY != 0,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -29,7 +29,6 @@ pub struct Endpoint {
     id: EndpointId,
     address: Arc<Address>,
     socket: SocketAddr,
-    in_flight: AtomicU32,
     pub(crate) condition: Condition,
     common: Arc<Common>,
     metrics: Arc<AddressMetrics>,
@@ -46,7 +45,7 @@ impl Endpoint {
         metrics: Arc<AddressMetrics>,
     ) -> Self {
         let condition = Condition::new(id, joins, force, Arc::clone(&common), Arc::clone(&metrics));
-        Self { id, address, socket, in_flight: AtomicU32::new(0), condition, common, metrics }
+        Self { id, address, socket, condition, common, metrics }
     }
 
     /// Its identity within the pool, for the list of those already tried.
@@ -71,7 +70,7 @@ impl Endpoint {
 
     /// Requests in flight.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+        self.condition.glance.in_flight.load(Ordering::Relaxed)
     }
 
     /// Takes note of an answer to the question of the health check, good or bad. Without effect where no check is
@@ -116,7 +115,7 @@ struct Answered {
 
 impl Lease {
     pub(crate) fn new(endpoint: Arc<Endpoint>, probe: Option<ProbeId>) -> Self {
-        endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
+        endpoint.condition.glance.in_flight.fetch_add(1, Ordering::Relaxed);
         endpoint.common.in_flight.fetch_add(1, Ordering::Relaxed);
         endpoint.metrics.active.inc();
         endpoint.metrics.picks.inc();
@@ -188,7 +187,7 @@ impl Drop for Lease {
         if let Some(probe) = self.progress.get_mut().probe.take() {
             self.endpoint.condition.give_back(probe);
         }
-        self.endpoint.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.endpoint.condition.glance.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.endpoint.common.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.endpoint.metrics.active.dec();
     }

@@ -7,12 +7,27 @@
 //! consistent hash and returns a [`Lease`], which counts the request as in flight until it is dropped and takes note of
 //! how it went.
 //!
-//! The hot path takes no lock and allocates nothing: members are an immutable list behind an atomic pointer, counts are
-//! atomic integers, metric handles are looked up when the list is built.
+//! Who fails is left alone. Each endpoint has a breaker, an ejection by its answers (passive health), the answers to the health
+//! check (active health) and a slow start; each is a state machine of its own, `condition` puts them together, and
+//! `members::Members::admits` is the one place that says who may get a request. Each upstream has a line in front of it
+//! ([`Pool::admit`], shedding) and a budget of retries ([`Pool::withdraw_retry`]); a route's [`Resilience`] says which attempts
+//! are followed by another.
 //!
-//! Never here: sockets, DNS queries, timers, clocks. Connections are opened and kept by `proxy`; elapsed times are
-//! arguments. Health, breaker and retry budget will be state of an [`Endpoint`], asked in one place
-//! (`members::Members::admits`).
+//! | what goes wrong | what happens |
+//! |---|---|
+//! | failures in a row, or a great share of failures | the breaker opens: 503 at once, one request probes it later |
+//! | an endpoint answers worse than the others | it is ejected for a time; of two or more, one always stays |
+//! | an endpoint does not answer the health check | it gets nothing until it does |
+//! | all that remain are ejected | they get requests (passive signs are better than nothing, open breakers are not) |
+//! | more in flight than allowed | a bounded wait in line, then 503 with `Retry-After` |
+//! | an attempt fails | another where that is harmless, allowed, and within the budget |
+//!
+//! A choice takes no lock and allocates nothing: members are an immutable list behind an atomic pointer, counts are
+//! atomic integers, metric handles are looked up when the list is built. What a request came to is noted under a lock of its
+//! endpoint alone, held for a few comparisons; shedding, where configured, has one lock for each upstream.
+//!
+//! Never here: sockets, DNS queries, timers, clocks, randomness. Connections are opened and kept by `proxy`, health checks sent
+//! by `server`; times and random numbers are arguments.
 
 mod address;
 mod balance;

@@ -111,7 +111,7 @@ impl Members {
     /// has tried already, and those of whose condition that follows.
     fn admits(&self, index: usize, asked: &Asked<'_>) -> Option<Load> {
         let Member { endpoint, weight } = self.list.get(index)?;
-        if asked.exclude.contains(&endpoint.id()) {
+        if !asked.exclude.is_empty() && asked.exclude.contains(&endpoint.id()) {
             return None;
         }
         let Standing::Usable(share) = endpoint.condition.standing(asked.circle == Circle::InNeed, asked.now) else {

@@ -10,6 +10,8 @@ use crate::lease::{EndpointId, Lease};
 use crate::metrics::{Failure, Metrics};
 use crate::pool::{NoEndpoint, Pool, Resolved};
 use crate::raw::RawUpstream;
+use crate::resilience::{Cause, Resilience};
+use crate::shedding::Admit;
 use crate::state::{BreakerState, Force, ProbedHealth};
 use crate::upstream::Upstream;
 
@@ -118,7 +120,7 @@ fn an_endpoint_returns_when_its_time_is_over() {
     let mut bench = Bench::new(THREE);
     bench.spread(30, |port| if port == 2 { 500 } else { 200 });
     assert!(!bench.port(2).usable);
-    bench.after(30 * SECOND - MS);
+    bench.after(29_999 * MS);
     assert_eq!(bench.spread(300, good).get(&2), None);
     bench.after(MS);
     assert_eq!(bench.spread(300, good)[&2], 100);
@@ -354,7 +356,9 @@ fn where_all_start_slowly_none_is_refused() {
         "{THREE}\nslow_start = \"10s\"\nhealth = {{ path = \"/\", unhealthy_after = 1, healthy_after = 1 }}"
     ));
     for good in [false, true] {
-        [1, 2, 3].into_iter().for_each(|port| bench.probe(port, good));
+        for port in 1..=3 {
+            bench.probe(port, good);
+        }
     }
     assert_eq!(bench.port(1).ramp_percent, 10);
     let counts = bench.spread(3_000, self::good);
@@ -383,4 +387,43 @@ fn series_follow_endpoints_that_go() {
     bench.reload(THREE);
     bench.counts(r#"rampart_upstream_ejected{upstream="agents",address="127.0.0.1:2"} 0"#);
     bench.counts(r#"rampart_upstream_breakers{upstream="agents",address="127.0.0.1:2",state="closed"} 1"#);
+}
+
+#[test]
+fn retries_are_drawn_from_one_budget() {
+    let mut bench = Bench::new(ONE);
+    let resilience = Resilience::default();
+    for _ in 0..500 {
+        assert!(matches!(bench.pool.admit(bench.now), Admit::Go(_)));
+    }
+    let withdraw = |bench: &Bench, cause| bench.pool.withdraw_retry(&resilience, cause, bench.now);
+    assert_eq!((0..60).filter(|_| withdraw(&bench, Cause::Connect)).count(), 60);
+    assert_eq!((0..60).filter(|_| withdraw(&bench, Cause::Status(503))).count(), 40, "20 % of 500 in all");
+    bench.counts(r#"rampart_upstream_retries_total{upstream="agents",cause="connect",outcome="made"} 60"#);
+    bench.counts(r#"rampart_upstream_retries_total{upstream="agents",cause="status",outcome="made"} 40"#);
+    bench.counts(r#"rampart_upstream_retries_total{upstream="agents",cause="status",outcome="over_budget"} 20"#);
+    bench.after(20 * SECOND);
+    assert_eq!((0..60).filter(|_| withdraw(&bench, Cause::Closed)).count(), 10, "the minimum of a second");
+}
+
+#[test]
+fn what_is_too_much_waits_or_is_shed() {
+    let bench = Bench::new(&format!("{ONE}\nshedding = {{ max_in_flight = 2, max_waiting = 1, wait = \"50ms\" }}"));
+    let (Admit::Go(first), Admit::Go(_second)) = (bench.pool.admit(bench.now), bench.pool.admit(bench.now)) else {
+        panic!()
+    };
+    let Admit::Wait(waiter) = bench.pool.admit(bench.now) else { panic!() };
+    assert_eq!(waiter.deadline(), bench.now + 50 * MS);
+    let Admit::Shed { retry_after_s } = bench.pool.admit(bench.now) else { panic!() };
+    assert_eq!(retry_after_s, 1);
+    bench.counts(r#"rampart_upstream_waiting_requests{upstream="agents"} 1"#);
+    bench.counts(r#"rampart_upstream_shed_total{upstream="agents",reason="line_full"} 1"#);
+    assert_eq!(waiter.gave_up(), 1);
+    bench.counts(r#"rampart_upstream_waiting_requests{upstream="agents"} 0"#);
+    bench.counts(r#"rampart_upstream_shed_total{upstream="agents",reason="waited"} 1"#);
+    drop(first);
+    assert!(matches!(bench.pool.admit(bench.now), Admit::Go(_)));
+    bench.reload(ONE);
+    let many: Vec<Admit> = (0..10).map(|_| bench.pool.admit(bench.now)).collect();
+    assert!(many.iter().all(|admit| matches!(admit, Admit::Go(_))));
 }

@@ -81,11 +81,9 @@ fn defaults() {
 fn times_are_spread() {
     let check = good("path = \"/\"\nevery = \"10s\"");
     let (seconds, tiny) = (Duration::from_secs, Duration::from_micros(1));
-    for (random, first, next) in [
-        (0, seconds(0), seconds(9)),
-        (u64::MAX / 2, seconds(5), seconds(10)),
-        (u64::MAX, seconds(10), seconds(11)),
-    ] {
+    for (random, first, next) in
+        [(0, seconds(0), seconds(9)), (u64::MAX / 2, seconds(5), seconds(10)), (u64::MAX, seconds(10), seconds(11))]
+    {
         assert!(check.first_in(random).abs_diff(first) < tiny, "{random}: {:?}", check.first_in(random));
         assert!(check.next_in(random).abs_diff(next) < tiny, "{random}: {:?}", check.next_in(random));
     }

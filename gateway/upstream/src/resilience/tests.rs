@@ -75,9 +75,8 @@ fn causes_of_failures() {
 #[test]
 fn longest_waits_double_up_to_a_bound() {
     let resilience = good("attempts = 10");
-    let longest: Vec<u128> = (1..=6)
-        .map(|attempt| resilience.backoff(attempt, u64::MAX).as_micros().div_ceil(1_000))
-        .collect();
+    let longest: Vec<u128> =
+        (1..=6).map(|attempt| resilience.backoff(attempt, u64::MAX).as_micros().div_ceil(1_000)).collect();
     assert_eq!(longest, [25, 50, 100, 200, 250, 250]);
     assert_eq!(good("backoff = \"0s\"").backoff(3, u64::MAX), Duration::ZERO);
 }

@@ -2,6 +2,7 @@ use rampart_settings::{Document, Report, Severity, Source, read};
 
 use super::*;
 use crate::address::Host;
+use crate::share::Share;
 
 /// Reads `toml` as the table of the upstream `agents`, with all findings as `line:column severity: message`.
 fn compile(toml: &str) -> (Option<Upstream>, Vec<String>) {
@@ -46,6 +47,89 @@ fn what_is_not_written_has_a_default() {
     assert_eq!(upstream.idle, Duration::from_mins(1));
     assert_eq!(upstream.max_streams, 100);
     assert_eq!(upstream.resolve_every, Duration::from_secs(30));
+    let breaker = BreakerRules {
+        consecutive: 5,
+        error_rate: Share::percent(50),
+        min_requests: 20,
+        window: Duration::from_secs(10),
+        open_for: Duration::from_secs(5),
+        open_up_to: Duration::from_mins(1),
+    };
+    assert_eq!(upstream.breaker, Some(breaker));
+    let ejection = EjectionRules {
+        consecutive_5xx: 5,
+        consecutive_gateway: 3,
+        time: Duration::from_secs(30),
+        up_to: Duration::from_mins(5),
+        max_percent: 50,
+    };
+    assert_eq!(upstream.ejection, Some(ejection));
+    assert_eq!((upstream.health, upstream.shedding, upstream.slow_start), (None, None, Duration::ZERO));
+}
+
+#[test]
+fn how_failures_are_met() {
+    let upstream = good(
+        r#"
+        addresses = ["http://10.0.0.1:80"]
+        breaker = { consecutive = 3, error_rate = 0.25, min_requests = 8, window = "1m", open_for = "1s", open_up_to = "8s" }
+        health = { path = "/health", every = "2s", deadline = "500ms", status = [200, "300-303"], host = "agents" }
+        ejection = { consecutive_5xx = 2, consecutive_gateway = 1, for = "1s", up_to = "3s", max_percent = 34 }
+        shedding = { max_in_flight = 64, max_waiting = 8, wait = "50ms" }
+        slow_start = "20s"
+        "#,
+    );
+    let breaker = upstream.breaker.unwrap();
+    assert_eq!((breaker.consecutive, breaker.error_rate, breaker.min_requests), (3, Share::percent(25), 8));
+    assert_eq!((breaker.open_for, breaker.open_up_to), (Duration::from_secs(1), Duration::from_secs(8)));
+    let health = upstream.health.unwrap();
+    assert_eq!((&*health.path, health.host.as_deref()), ("/health", Some("agents")));
+    let ejection = upstream.ejection.unwrap();
+    assert_eq!((ejection.consecutive_5xx, ejection.time), (2, Duration::from_secs(1)));
+    let shedding = SheddingRules { max_in_flight: 64, max_waiting: 8, wait: Duration::from_millis(50) };
+    assert_eq!(upstream.shedding, Some(shedding));
+    assert_eq!(upstream.slow_start, Duration::from_secs(20));
+}
+
+#[test]
+fn each_of_them_can_be_off() {
+    let upstream = good(
+        "addresses = [\"http://a\"]\nbreaker = { enabled = false }\nejection = { enabled = false }\n\
+         shedding = { max_in_flight = 0 }",
+    );
+    assert_eq!((upstream.breaker, upstream.ejection, upstream.shedding), (None, None, None));
+    let upstream = good("addresses = [\"http://a\"]\nejection = { max_percent = 0 }");
+    assert_eq!(upstream.ejection, None);
+}
+
+#[test]
+fn mistakes_about_failures_are_reported_at_their_place() {
+    check(
+        r#"addresses = ["http://a"]
+breaker = { error_rate = "150%", window = "1ms", open_for = "5s", open_up_to = "1s" }
+health = { path = "/", deadline = "10s" }
+ejection = { for = "1m", up_to = "1s" }
+shedding = { wait = "2m" }
+slow_start = "2h""#,
+        &[
+            "2:26 error: not a part of a whole",
+            "2:43 error: 1ms is too short: at least 1s",
+            "2:80 error: shorter than open_for",
+            "3:35 error: longer than the 5s between two questions",
+            "4:34 error: shorter than `for`",
+            "5:12 warning: without effect: there is no limit that requests would wait for",
+            "5:21 error: 2m is too long: at most 1m",
+            "6:14 error: 2h is too long: at most 1h",
+        ],
+    );
+    check(
+        "addresses = [\"http://a\"]\nbreaker = { consecutive = 0, error_rate = 0.0 }",
+        &["2:11 warning: neither rule is on: the breaker never opens"],
+    );
+    let (_, found) = compile("addresses = [\"http://a\"]\nbreaker = { consecutive = 10001, min_requests = 0 }");
+    assert_eq!(found.len(), 2, "{found:?}");
+    let (_, found) = compile("addresses = [\"http://a\"]\nejection = { max_percent = 101 }");
+    assert_eq!(found.len(), 1, "{found:?}");
 }
 
 #[test]

@@ -49,8 +49,7 @@ fn who_gives_up_lets_the_next_in() {
 
 #[test]
 fn no_wait_means_no_line() {
-    let mut line =
-        Line { rules: Some(SheddingRules { wait: Duration::ZERO, ..rules(1, 100) }), ..Line::default() };
+    let mut line = Line { rules: Some(SheddingRules { wait: Duration::ZERO, ..rules(1, 100) }), ..Line::default() };
     assert_eq!((line.enter(), line.enter()), (Entry::In, Entry::Full));
     let mut line = self::line(1, 0);
     assert_eq!((line.enter(), line.enter()), (Entry::In, Entry::Full));
