@@ -1,5 +1,6 @@
 //! `[redis]` as it is used: checked, with nothing left to be wrong.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +70,12 @@ impl RedisConfig {
         let cluster_key = compile_cluster_key(raw, secret, place);
         let tls = compile_tls(raw.tls.as_ref(), &addresses, place);
         let look = |reference: &Option<SecretRef>, place: &Place<'_>| {
-            reference.as_ref().and_then(|reference| secret(reference, &place.key("password")))
+            let place = place.key("password");
+            let password = reference.as_ref().and_then(|reference| secret(reference, &place))?;
+            if password.expose_str().is_none() {
+                place.error("the secret is not text (UTF-8)");
+            }
+            Some(password)
         };
         let password = look(&raw.password, place);
         if raw.username.is_some() && raw.password.is_none() {
@@ -106,6 +112,14 @@ impl RedisConfig {
         (config.servers.count() > 0).then_some(config)
     }
 
+    /// Reads the files that TLS needs, as [`Redis::start`](crate::Redis::start) will, and reports what is wrong with
+    /// them. `place` is where `[redis]` stands.
+    pub fn check_files(&self, place: &Place<'_>) {
+        if let Some(Err(error)) = self.tls.as_ref().map(crate::tls::connector) {
+            place.key("tls").error(error.to_string());
+        }
+    }
+
     /// What the servers are, in one word: `single`, `sentinel` or `cluster`.
     pub fn mode(&self) -> &'static str {
         match self.servers {
@@ -138,6 +152,15 @@ impl RedisConfig {
 }
 
 impl Servers {
+    /// Whether the first of them is called by a name.
+    pub(crate) fn have_names(&self) -> bool {
+        let first = match self {
+            Self::Single(address) => Some(address),
+            Self::Sentinel { hosts, .. } | Self::Cluster(hosts) => hosts.first(),
+        };
+        first.is_some_and(|address| address.host.parse::<IpAddr>().is_err())
+    }
+
     fn count(&self) -> usize {
         match self {
             Self::Single(_) => 1,

@@ -12,7 +12,7 @@ use fred::clients::Client;
 use fred::interfaces::ClientLike;
 use fred::types::config::{
     ClusterDiscoveryPolicy, Config, ConnectionConfig, PerformanceConfig, ReconnectPolicy, Server, ServerConfig,
-    TcpConfig, UnresponsiveConfig,
+    TcpConfig, TlsConfig, TlsHostMapping, UnresponsiveConfig,
 };
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -93,7 +93,7 @@ pub(crate) fn build(config: &RedisConfig) -> Result<Vec<Connection>, TlsError> {
         password: config.password.as_deref().and_then(|secret| secret.expose_str()).map(str::to_owned),
         server: servers(&config.servers),
         database: config.database.filter(|database| *database > 0),
-        tls: tls.map(Into::into),
+        tls: tls.map(|connector| TlsConfig { connector, hostnames: host_mapping(&config.servers) }),
         ..Config::default()
     };
     let performance =
@@ -141,6 +141,15 @@ fn connection_config(config: &RedisConfig) -> ConnectionConfig {
 pub(crate) fn server(address: &Address) -> Server {
     let name = address.tls.then(|| address.host.to_string());
     Server::new_with_tls(address.host.to_string(), address.port, name)
+}
+
+/// The nodes of a cluster call each other by address. Where configuration calls them by name, that name is what their
+/// certificates are checked for.
+fn host_mapping(servers: &Servers) -> TlsHostMapping {
+    match servers {
+        Servers::Cluster(_) if servers.have_names() => TlsHostMapping::DefaultHost,
+        Servers::Single(_) | Servers::Sentinel { .. } | Servers::Cluster(_) => TlsHostMapping::None,
+    }
 }
 
 fn servers(servers: &Servers) -> ServerConfig {

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rampart_store::testing::{Options, Redis as Server};
+use rampart_settings::{Place, Report};
+use rampart_store::testing::{Options, Redis as Server, config};
 use rampart_store::{Arg, Metrics, Redis, Script, State, Unavailable, Value};
 
 use crate::{RECOVERY, eventually, start, start_with, until_up};
@@ -94,12 +95,33 @@ async fn tls_trusts_the_named_authority_alone() {
     let redis = start(&server.settings()).await;
     let system = start(&format!("url = {:?}\n", server.url())).await;
     let plain = start(&format!("url = \"redis://{}\"\n", server.address())).await;
-    let absent = start(&format!("url = {:?}\ntls = {{ ca_file = \"/nowhere.pem\" }}\n", server.url())).await;
+    let unreadable = format!("url = {:?}\ntls = {{ ca_file = \"/nowhere.pem\" }}\n", server.url());
+    let absent = start(&unreadable).await;
     until_up(&redis, RECOVERY).await;
     assert_eq!(redis.ping().await, Ok(()));
+    let report = Report::new();
+    let place = Place::nowhere("config", &report);
+    config(&server.settings(), "").check_files(&place);
+    assert!(report.is_ok());
+    config(&unreadable, "").check_files(&place);
+    assert_eq!(report.errors(), 1);
+    tokio::time::sleep(Duration::from_millis(700)).await;
     for other in [system, plain, absent] {
         assert_eq!((other.state(), other.ping().await), (State::Connecting, Err(Unavailable::Down)));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ipv6_addresses_are_connected_to() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("skipped: this machine has no IPv6");
+        return;
+    }
+    let arguments = ["--bind", "127.0.0.1", "::1"].map(str::to_owned).into();
+    let server = Server::start_with(&Options { arguments, ..Options::default() });
+    let redis = start(&format!("url = \"redis://[::1]:{}\"\n", server.address().port())).await;
+    until_up(&redis, RECOVERY).await;
+    assert_eq!(redis.ping().await, Ok(()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
