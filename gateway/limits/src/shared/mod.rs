@@ -83,7 +83,7 @@ impl std::fmt::Debug for Attached {
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
         for (lease, key) in self.leases.drain(..) {
-            self.settlement.push(Correction { key, what: What::End { lease } });
+            self.settlement.end_uncertain(lease, key);
         }
     }
 }

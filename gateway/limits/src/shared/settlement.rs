@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use rampart_store::{Arg, Key, Redis, Script};
 use tokio::sync::Notify;
+use tokio::time::{Duration, Instant};
 
 use super::scripts::{Parameters, whole};
 use crate::micros::Micros;
@@ -21,6 +22,10 @@ const MOST_WAITING: usize = 65_536;
 
 /// Corrections in one script at most: it holds up the server while it runs.
 const BATCH: usize = 64;
+
+/// How long a lease waits for its end if nobody knows whether it was taken: whatever took it is through by then, on
+/// whichever connection it went.
+const UNCERTAIN: Duration = Duration::from_millis(300);
 
 /// A correction of one count.
 #[derive(Debug, Clone)]
@@ -52,6 +57,8 @@ pub(crate) struct SettlementMetrics {
 #[derive(Debug)]
 pub(super) struct Settlement {
     queue: Mutex<VecDeque<Correction>>,
+    /// Ends of leases that may not have been taken, and when they are due.
+    uncertain: Mutex<VecDeque<(Instant, Correction)>>,
     /// By their number: where each stands.
     leases: Mutex<HashMap<u64, (Key, Parameters)>>,
     pub(super) arrived: Notify,
@@ -94,6 +101,7 @@ impl Settlement {
     pub(super) fn new(gateway: String, metrics: SettlementMetrics) -> Self {
         Self {
             queue: Mutex::default(),
+            uncertain: Mutex::default(),
             leases: Mutex::default(),
             arrived: Notify::new(),
             metrics,
@@ -136,8 +144,26 @@ impl Settlement {
         }
     }
 
+    /// Ends a lease of which nobody knows whether it was taken.
+    pub(super) fn end_uncertain(&self, lease: u64, key: Key) {
+        let mut uncertain = self.uncertain.lock();
+        if uncertain.len() >= MOST_WAITING {
+            self.metrics.dropped.inc();
+            return;
+        }
+        uncertain.push_back((Instant::now() + UNCERTAIN, Correction { key, what: What::End { lease } }));
+    }
+
+    fn move_due(&self) {
+        let now = Instant::now();
+        while let Some((_, correction)) = self.uncertain.lock().pop_front_if(|(due, _)| *due <= now) {
+            self.push(correction);
+        }
+    }
+
     /// Sends what waits. Stops where Redis cannot be used: the rest waits on.
     pub(super) async fn send(&self, redis: &Redis) {
+        self.move_due();
         while redis.usable() {
             let batch = self.next_batch();
             if batch.is_empty() {

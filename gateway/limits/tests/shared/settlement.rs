@@ -1,0 +1,101 @@
+//! What is corrected in Redis after the answer.
+
+use std::time::Duration;
+
+use rampart_limits::{Actual, Outcome};
+use rampart_store::testing::Redis as Server;
+use tokio::time::sleep;
+
+use crate::oracle::{charge, key, quota};
+use crate::{Gateway, eventually, is_allowed, now};
+
+async fn remaining(gateway: &Gateway, quota: &std::sync::Arc<rampart_limits::Quota>) -> u64 {
+    gateway.limits.peek_shared(quota, key(1)).await.unwrap().remaining
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn costs_are_settled_after_the_answer() {
+    let server = Server::start();
+    let gateway = Gateway::start(&server.settings()).await;
+    let rules = ["algorithm = \"window\"\nlimit = 10000\nper = \"200d\"", "limit = 1\nper = \"200d\"\nburst = 10000"];
+    for (index, rule) in rules.into_iter().enumerate() {
+        let tokens = quota(&format!("t{index}"), &format!("{rule}\ncost = \"llm_tokens\"\nreserve = 500"));
+        let hits = quota(&format!("h{index}"), &format!("{rule}\ncost = 10\ncount_cache_hits = false"));
+        let demand = [charge(&tokens, 1, 500), charge(&hits, 1, 10)];
+        let settle = async |actual: Actual, expect: (u64, u64)| {
+            let settled = gateway.take_all(&demand).await;
+            gateway.limits.settle(settled.reservation.unwrap(), &actual, now());
+            gateway.limits.flush().await;
+            sleep(Duration::from_millis(50)).await;
+            assert_eq!((remaining(&gateway, &tokens).await, remaining(&gateway, &hits).await), expect, "{rule}");
+        };
+        settle(Actual { llm_tokens: Some(500), ..Actual::default() }, (9_500, 9_990)).await;
+        settle(Actual { llm_tokens: Some(20), ..Actual::default() }, (9_480, 9_980)).await;
+        settle(Actual { llm_tokens: Some(2_480), ..Actual::default() }, (7_000, 9_970)).await;
+        settle(Actual { cache_hit: true, llm_tokens: Some(0), ..Actual::default() }, (7_000, 9_970)).await;
+        settle(Actual::default(), (6_500, 9_960)).await;
+        // Debt: more than there was. Nothing passes until it is paid.
+        settle(Actual { llm_tokens: Some(9_000), ..Actual::default() }, (0, 9_950)).await;
+        let refused = gateway.take_all(&demand).await;
+        assert_eq!(refused.states[0].outcome, Outcome::Refused);
+        assert_eq!(remaining(&gateway, &hits).await, 9_950, "none is charged");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moments_of_a_log_are_given_back() {
+    let server = Server::start();
+    let gateway = Gateway::start(&server.settings()).await;
+    let log =
+        quota("log", "algorithm = \"sliding_log\"\nlimit = 9\nper = \"1h\"\ncost = 3\ncount_cache_hits = false");
+    let hit = Actual { cache_hit: true, ..Actual::default() };
+    for expect in [6, 3, 0] {
+        let settled = gateway.take(&log, 1, 3).await;
+        assert_eq!(settled.states[0].remaining, expect);
+        let again = gateway.take(&log, 1, 3).await;
+        assert_eq!(is_allowed(&again), expect > 0);
+        if let Some(reservation) = again.reservation {
+            gateway.limits.settle(reservation, &hit, now());
+            gateway.limits.flush().await;
+            sleep(Duration::from_millis(50)).await;
+            assert_eq!(remaining(&gateway, &log).await, expect);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn places_are_free_again_when_requests_end_and_when_they_are_cancelled() {
+    let server = Server::start();
+    let gateway = std::sync::Arc::new(Gateway::start(&server.settings()).await);
+    let flights = quota("flights", "concurrency = 2");
+    let first = gateway.take(&flights, 1, 1).await;
+    let second = gateway.take(&flights, 1, 1).await;
+    assert!(!is_allowed(&gateway.take(&flights, 1, 1).await));
+    let held = || {
+        server
+            .command(&["KEYS", "rampart:quota:*"])
+            .list()
+            .iter()
+            .filter_map(|key| {
+                let key = String::from_utf8_lossy(key.bytes()?).into_owned();
+                server.command(&["ZCARD", &key]).int()
+            })
+            .sum::<i64>()
+    };
+    assert_eq!(held(), 2);
+    gateway.limits.settle(first.reservation.unwrap(), &Actual::default(), now());
+    eventually("one has ended", || held() == 1).await;
+    drop(second);
+    eventually("the other was dropped", || held() == 0).await;
+    // Clients that leave while Redis is asked leave nothing behind.
+    for wait_us in 0..60 {
+        let (asking, flights) = (std::sync::Arc::clone(&gateway), std::sync::Arc::clone(&flights));
+        let task = tokio::spawn(async move { asking.take(&flights, 1, 1).await });
+        sleep(Duration::from_micros(wait_us * 10)).await;
+        task.abort();
+        let _ = task.await;
+    }
+    eventually("cancelled requests have ended", || held() == 0).await;
+    let (a, b) = (gateway.take(&flights, 1, 1).await, gateway.take(&flights, 1, 1).await);
+    assert!(is_allowed(&a) && is_allowed(&b));
+}
