@@ -23,7 +23,11 @@ pub struct Connection2 {
 impl Connection2 {
     /// Connects with ALPN `h2`. `config` must offer it.
     pub async fn open(address: SocketAddr, name: &str, config: Arc<ClientConfig>) -> Self {
-        let wire = tls(address, name, config).await.expect("a TLS connection to the gateway");
+        Self::over(tls(address, name, config).await.expect("a TLS connection to the gateway")).await
+    }
+
+    /// A connection over TLS that is there.
+    pub async fn over(wire: TlsStream<TcpStream>) -> Self {
         assert_eq!(wire.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()), "ALPN");
         let (sender, connection) = h2::client::Builder::new()
             .initial_window_size(1 << 20)

@@ -15,6 +15,7 @@
 #![expect(clippy::missing_panics_doc, reason = "every function of a test harness panics when the expectation breaks")]
 
 pub mod address;
+pub mod announce;
 pub mod certificate;
 pub mod core_rules;
 pub mod curl;

@@ -66,7 +66,8 @@ impl Load {
                 asked
             })
         });
-        Self { started, stop, clients: clients.collect() }
+        let clients = clients.collect();
+        Self { started, stop, clients }
     }
 
     /// Since the start.
