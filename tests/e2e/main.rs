@@ -22,6 +22,7 @@ mod limits;
 mod listeners;
 mod process;
 mod proxy_protocol;
+mod query;
 mod records;
 mod refusals;
 mod reload;
