@@ -111,7 +111,14 @@ impl Condition {
         condition
     }
 
+    /// True if nothing is the matter. What choices ask first, and mostly all they ask.
+    #[inline]
+    pub(crate) fn is_well(&self) -> bool {
+        self.glance.matters.load(Ordering::Acquire) == 0
+    }
+
     /// Whether it may be given a request, without a lock. `in_need`: an ejection does not count.
+    #[inline(never)]
     pub(crate) fn standing(&self, in_need: bool, now: Instant) -> Standing {
         let matters = self.glance.matters.load(Ordering::Acquire);
         if matters == 0 {
@@ -140,7 +147,7 @@ impl Condition {
 
     /// Lets a request in that this endpoint was chosen for, if nothing has changed since the choice.
     pub(crate) fn enter(&self, in_need: bool, now: Instant) -> Entry {
-        if self.glance.matters.load(Ordering::Acquire) == 0 {
+        if self.is_well() {
             return Entry::Free;
         }
         let mut known = self.known.lock();

@@ -69,6 +69,7 @@ impl Endpoint {
     }
 
     /// Requests in flight.
+    #[inline]
     pub fn in_flight(&self) -> u32 {
         self.condition.glance.in_flight.load(Ordering::Relaxed)
     }

@@ -109,18 +109,14 @@ impl Members {
 
     /// The load of an endpoint that may be given a request. The one place that says which may not: those that the request
     /// has tried already, and those of whose condition that follows.
+    #[inline]
     fn admits(&self, index: usize, asked: &Asked<'_>) -> Option<Load> {
         let Member { endpoint, weight } = self.list.get(index)?;
         if !asked.exclude.is_empty() && asked.exclude.contains(&endpoint.id()) {
             return None;
         }
-        let Standing::Usable(share) = endpoint.condition.standing(asked.circle == Circle::InNeed, asked.now) else {
-            return None;
-        };
-        if share < ramp::WHOLE && asked.circle == Circle::TakingPart {
-            ramp::takes_part(share, asked.about, endpoint.id().0).then_some(())?;
-        }
-        Some(Load { in_flight: endpoint.in_flight(), weight: *weight })
+        let admitted = endpoint.condition.is_well() || takes_part(endpoint, asked);
+        admitted.then(|| Load { in_flight: endpoint.in_flight(), weight: *weight })
     }
 
     /// Why there is no endpoint to be had.
@@ -157,6 +153,17 @@ struct Asked<'a> {
     exclude: &'a [EndpointId],
     circle: Circle,
     now: Instant,
+}
+
+/// Whether an endpoint with which something is the matter may be chosen all the same.
+#[inline(never)]
+fn takes_part(endpoint: &Endpoint, asked: &Asked<'_>) -> bool {
+    match endpoint.condition.standing(asked.circle == Circle::InNeed, asked.now) {
+        Standing::Usable(share) => {
+            asked.circle != Circle::TakingPart || ramp::takes_part(share, asked.about, endpoint.id().0)
+        }
+        Standing::Unhealthy | Standing::Broken | Standing::Ejected => false,
+    }
 }
 
 /// The same in every gateway with this address; two names that resolve to the same host have points of their own.
