@@ -1,7 +1,8 @@
 //! The harness of the end-to-end tests: the real `rampart` binary, the origins behind it and the peers in front of it.
 //!
 //! Everything here speaks to the gateway over sockets of the loopback interface only, as a stranger would: no crate of
-//! the gateway is linked, so that a test can know nothing that a client, an origin or an operator could not know.
+//! the gateway is linked (but for the starters of real Redis servers, [`redis`]), so that a test can know nothing that a
+//! client, an origin or an operator could not know.
 //! Peers are named after what they do wrong ([`hostile`]); waiting is always for a condition under a deadline
 //! ([`wait`]), never for a length of time. A panic in here is a failed test and nothing else.
 
@@ -28,6 +29,7 @@ pub mod moody;
 pub mod origin;
 pub mod origin2;
 pub mod process;
+pub mod redis;
 pub mod reflect;
 pub mod rules;
 pub mod setup;
