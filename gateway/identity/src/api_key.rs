@@ -22,9 +22,9 @@ use subtle::ConstantTimeEq;
 
 use crate::reason::Reason;
 
-pub use compile::RawApiKey;
-pub use text::{ID_CHARACTERS, KEY_BYTES, KeyDigest, NewKey, PATTERN};
+pub use compile::{RawApiKey, RawDigest};
 pub(crate) use text::looks_like_one;
+pub use text::{ID_CHARACTERS, KEY_BYTES, KeyDigest, NewKey, PATTERN};
 
 /// A key, as far as it is known here.
 #[derive(Debug, Clone, PartialEq, Eq)]

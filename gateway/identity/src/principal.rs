@@ -11,7 +11,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::jwt::Token;
 use crate::reason::Reason;
@@ -80,10 +80,10 @@ impl Principal {
         }
     }
 
-    /// The claim `name` as it is in the token. A claim within a claim is named by both with a dot between
-    /// (`realm_access.roles`); a claim whose own name has that dot goes first.
+    /// The claim `name` as it is in the token; a name that begins with a slash is a pointer to one within another
+    /// (RFC 6901): `/realm_access/roles`.
     pub fn claim_value(&self, name: &str) -> Option<&Value> {
-        look_up(&self.token.as_ref()?.claims.0, name)
+        self.token.as_ref()?.claims.get(name)
     }
 
     /// The claim `name` as one text: a text as it is, a number or a truth value as JSON writes it. None for lists,
@@ -141,16 +141,6 @@ fn is_unsafe(c: char) -> bool {
         || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The claim itself, else the claim within a claim that the dots lead to.
-fn look_up<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    if let Some(value) = claims.get(name) {
-        return Some(value);
-    }
-    let mut steps = name.split('.');
-    let first = claims.get(steps.next()?)?;
-    steps.try_fold(first, |value, step| value.as_object()?.get(step))
-}
-
 /// A text, number or truth value as one text.
 pub(crate) fn scalar(value: &Value) -> Option<Cow<'_, str>> {
     match value {
@@ -162,4 +152,4 @@ pub(crate) fn scalar(value: &Value) -> Option<Cow<'_, str>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

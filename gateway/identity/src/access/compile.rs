@@ -11,7 +11,7 @@ use super::find::{API_KEY_HEADER, AUTHORIZATION};
 use super::forward::{Forward, Keep, What};
 use super::{Access, RawAccess};
 use crate::api_key::ApiKeys;
-use crate::issuer::Issuer;
+use crate::issuer::{Issuer, TokenPlace};
 
 /// Issuers of one route at most: each is asked for the `iss` of a token.
 const MAX_ISSUERS: usize = 16;
@@ -104,7 +104,9 @@ impl Access {
             );
         }
         if raw.api_keys && self.issuers.is_empty() && !known.api_keys.any_may(|key| self.lets_in(key)) {
-            place.key("scopes").warn("no [[api_key]] has the scopes that are asked for", "every request will be refused");
+            place
+                .key("scopes")
+                .warn("no [[api_key]] has the scopes that are asked for", "every request will be refused");
         }
         if let [only] = &*self.any_scope {
             place.key("any_scope").warn(
@@ -135,7 +137,15 @@ fn compile_issuers(raw: &RawAccess, known: Known<'_>, place: &Place<'_>) -> Box<
             Some(issuer) if issuers.iter().any(|other| other.name == issuer.name) => {
                 place.error(format!("\"{name}\" is listed twice"));
             }
-            Some(issuer) => issuers.push(Arc::clone(issuer)),
+            Some(issuer) => {
+                if raw.api_keys && issuer.token.contains(&TokenPlace::Header(API_KEY_HEADER.into())) {
+                    place.error_help(
+                        format!("\"{name}\" takes tokens from {API_KEY_HEADER}, where API keys are sent"),
+                        "let the issuer take its tokens from another header, or remove api_keys",
+                    );
+                }
+                issuers.push(Arc::clone(issuer));
+            }
         }
     }
     issuers.into()
@@ -143,7 +153,9 @@ fn compile_issuers(raw: &RawAccess, known: Known<'_>, place: &Place<'_>) -> Box<
 
 /// `scope-token` of RFC 6749 section 3.3: visible ASCII without quotes and backslashes.
 pub(crate) fn is_scope(scope: &str) -> bool {
-    !scope.is_empty() && scope.len() <= 128 && scope.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte))
+    !scope.is_empty()
+        && scope.len() <= 128
+        && scope.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte))
 }
 
 /// A list of scopes; what is wrong is reported.
@@ -157,7 +169,9 @@ pub(crate) fn compile_scopes(raw: &[String], place: &Place<'_>) -> Box<[Box<str>
         if scope.contains(' ') {
             place.error_help(format!("\"{scope}\" is several scopes"), "write each as an item of its own");
         } else if !is_scope(scope) {
-            place.error(format!("{scope:?} is no scope: visible ASCII without quotes and backslashes, 1 to 128 characters"));
+            place.error(format!(
+                "{scope:?} is no scope: visible ASCII without quotes and backslashes, 1 to 128 characters"
+            ));
         } else if scopes.iter().any(|known| **known == **scope) {
             place.error(format!("\"{scope}\" is listed twice"));
         } else {
@@ -194,8 +208,10 @@ fn compile_forward(raw: &RawAccess, place: &Place<'_>) -> Box<[Forward]> {
         let header = forwarded_header(name, &forwards, &place);
         let said = What::parse(what);
         if said.is_none() {
-            let help = nearest(what, What::WORDS.into_iter())
-                .map_or_else(|| format!("one of {}, claim:NAME", What::WORDS.join(", ")), |near| format!("did you mean \"{near}\"?"));
+            let help = nearest(what, What::WORDS.into_iter()).map_or_else(
+                || format!("one of {}, claim:NAME", What::WORDS.join(", ")),
+                |near| format!("did you mean \"{near}\"?"),
+            );
             place.error_help(format!("\"{what}\" says nothing about a caller"), help);
         }
         if let (Some(header), Some(what)) = (header, said) {
@@ -227,7 +243,9 @@ fn forwarded_header(name: &str, others: &[Forward], place: &Place<'_>) -> Option
 fn compile_realm(realm: &str, place: &Place<'_>) -> Box<str> {
     let visible = realm.bytes().all(|byte| (byte.is_ascii_graphic() || byte == b' ') && !b"\"\\".contains(&byte));
     if !visible || realm.is_empty() || realm.len() > MAX_REALM_BYTES {
-        place.error(format!("a realm is 1 to {MAX_REALM_BYTES} visible ASCII characters without quotes and backslashes"));
+        place.error(format!(
+            "a realm is 1 to {MAX_REALM_BYTES} visible ASCII characters without quotes and backslashes"
+        ));
         return "rampart".into();
     }
     realm.into()

@@ -113,7 +113,11 @@ fn list(items: &[serde_json::Value]) -> Result<String, Reason> {
 impl Access {
     /// What changes in the header that the upstream sees: a field that is removed (None), or that gets this value
     /// whatever was there. `principal` is who [`Access::check`] found, or nobody.
-    pub fn forward(&self, headers: &Headers<'_>, principal: Option<&Principal>) -> Vec<(HeaderName, Option<HeaderValue>)> {
+    pub fn forward(
+        &self,
+        headers: &Headers<'_>,
+        principal: Option<&Principal>,
+    ) -> Vec<(HeaderName, Option<HeaderValue>)> {
         let mut edits = Vec::new();
         for forward in &self.forward {
             remove_spellings(&forward.header, headers, &mut edits);
@@ -121,10 +125,9 @@ impl Access {
             edits.push((forward.header.clone(), value));
         }
         match self.keep {
-            Keep::All => {}
             Keep::None => self.remove_credentials(headers, &mut edits),
             Keep::Tokens if self.api_keys.is_some() => remove_api_key(headers, &mut edits),
-            Keep::Tokens => {}
+            Keep::Tokens | Keep::All => {}
         }
         edits
     }

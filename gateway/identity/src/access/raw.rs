@@ -34,7 +34,7 @@ pub struct RawAccess {
     pub any_scope: Vec<String>,
 
     /// What claims of the token have to be: `{ role = ["admin", "owner"], email_verified = true }`. One of several values is
-    /// enough; of a claim that is a list, one item. `"realm_access.roles"` is the claim `roles` within the claim
+    /// enough; of a claim that is a list, one item. `"/realm_access/roles"` is the claim `roles` within the claim
     /// `realm_access`. An API key has no claims, so it never fits.
     #[serde(default)]
     pub claims: BTreeMap<String, RawClaim>,

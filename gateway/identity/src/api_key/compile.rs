@@ -125,7 +125,10 @@ fn compile(raw: &RawApiKey, place: &Place<'_>, now: SystemTime) -> Option<([u8; 
     match raw.digest.0.parse::<KeyDigest>() {
         Ok(KeyDigest { id, digest }) => {
             let name = raw.name.as_str().into();
-            Some((id, ApiKey { name, tenant: tenant.as_str().into(), scopes: scopes.into(), not_before, expires, digest }))
+            Some((
+                id,
+                ApiKey { name, tenant: tenant.as_str().into(), scopes: scopes.into(), not_before, expires, digest },
+            ))
         }
         // The key of the table rather than the value, which may be a secret.
         Err(error @ BadDigest::Key) => {

@@ -40,7 +40,9 @@ pub enum BadDigest {
     #[error("this is the key itself, and a configuration must not have it")]
     Key,
     /// Not `sha256:ID:DIGEST`.
-    #[error("not of the form sha256:ID:DIGEST, with an id of {ID_CHARACTERS} letters and digits and 64 hexadecimal digits")]
+    #[error(
+        "not of the form sha256:ID:DIGEST, with an id of {ID_CHARACTERS} letters and digits and 64 hexadecimal digits"
+    )]
     Form,
 }
 
@@ -162,7 +164,8 @@ impl FromStr for KeyDigest {
         }
         let mut digest = [0; 32];
         for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-            let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit()));
+            let pair =
+                std::str::from_utf8(pair).ok().filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit()));
             *byte = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()).ok_or(BadDigest::Form)?;
         }
         Ok(Self { id, digest })
@@ -176,4 +179,13 @@ impl fmt::Display for KeyDigest {
         f.write_str(":")?;
         self.digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
+}
+
+/// A well-formed key that begins with `beginning`, as someone makes it who knows the checksum and not the secret.
+#[cfg(test)]
+pub(super) fn forge(beginning: &str, letter: char) -> String {
+    let mut text = format!("{beginning}{}", letter.to_string().repeat(RANDOM_CHARACTERS));
+    let check = checksum(text.as_bytes());
+    text.extend(check.iter().map(|&byte| char::from(byte)));
+    text
 }

@@ -100,10 +100,10 @@ fn warn(pattern: &Pattern, text: &str, raw: &RawCors, place: &Place<'_>) {
             format!("every page below \"{text}\" can act as the user, also one whose name was taken over"),
             "list the origins that need credentials",
         ),
-        pattern if raw.credentials && pattern.is_plain_http() => place.warn(
-            format!("whoever is on the path of \"{text}\" can act as the user"),
-            "serve the page over https",
-        ),
+        pattern if raw.credentials && pattern.is_plain_http() => {
+            place
+                .warn(format!("whoever is on the path of \"{text}\" can act as the user"), "serve the page over https");
+        }
         _ => {}
     }
 }
@@ -113,6 +113,7 @@ fn compile_methods(raw: &RawCors, place: &Place<'_>) -> Option<HeaderValue> {
     for (index, name) in raw.methods.iter().enumerate() {
         let place = place.index(index);
         match Method::from_bytes(name.as_bytes()) {
+            Ok(_) if name == "*" => place.error_help("no wildcard here", "list the methods"),
             // Forbidden to pages in any case (Fetch section 2.2.1).
             Ok(Method::CONNECT | Method::TRACE) => place.error(format!("no browser sends {name} for a page")),
             Ok(_) if name.bytes().any(|byte| byte.is_ascii_lowercase()) => {
@@ -120,7 +121,6 @@ fn compile_methods(raw: &RawCors, place: &Place<'_>) -> Option<HeaderValue> {
             }
             Ok(_) if !seen.insert(name.as_str()) => place.error(format!("\"{name}\" is listed twice")),
             Ok(_) => {}
-            Err(_) if name == "*" => place.error_help("no wildcard here", "list the methods"),
             Err(_) => place.error(format!("{name:?} is not a method")),
         }
     }
@@ -133,7 +133,9 @@ fn compile_names(names: &[String], place: &Place<'_>) -> Option<HeaderValue> {
         let place = place.index(index);
         match HeaderName::from_bytes(name.as_bytes()) {
             Ok(_) if name == "*" => place.error_help("no wildcard here", "list the headers"),
-            Ok(header) if !seen.insert(header.as_str().to_owned()) => place.error(format!("\"{name}\" is listed twice")),
+            Ok(header) if !seen.insert(header.as_str().to_owned()) => {
+                place.error(format!("\"{name}\" is listed twice"));
+            }
             Ok(_) => {}
             Err(_) => place.error(format!("{name:?} is not the name of a header")),
         }

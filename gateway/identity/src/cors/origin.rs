@@ -13,10 +13,7 @@ pub(super) enum Origins {
     /// Every page of the world.
     Any,
     /// These.
-    Listed {
-        exact: BTreeSet<Box<[u8]>>,
-        wildcards: Box<[Wildcard]>,
-    },
+    Listed { exact: BTreeSet<Box<[u8]>>, wildcards: Box<[Wildcard]> },
 }
 
 /// `https://*.example.com:8443`
@@ -48,7 +45,9 @@ pub(super) enum BadOrigin {
     Host,
     #[error("the port is no number from 1 to 65535")]
     Port,
-    #[error("a wildcard stands for whole labels at the beginning of a name of at least two others: https://*.example.com")]
+    #[error(
+        "a wildcard stands for whole labels at the beginning of a name of at least two others: https://*.example.com"
+    )]
     Wildcard,
 }
 
@@ -96,7 +95,8 @@ impl Pattern {
         match self {
             Self::Exact(origin) => {
                 let local = ["http://localhost", "http://127.0.0.1", "http://[::1]"];
-                let is_local = |base: &str| origin.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+                let is_local =
+                    |base: &str| origin.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
                 origin.starts_with("http://") && !local.into_iter().any(is_local)
             }
             Self::Wildcard(wildcard) => &*wildcard.scheme == "http://",
@@ -147,6 +147,7 @@ impl Pattern {
 fn split_port(authority: &str) -> Result<(&str, Option<u16>), BadOrigin> {
     let colon = match authority.rfind(']') {
         Some(bracket) => authority.get(bracket + 1..).filter(|rest| !rest.is_empty()).map(|_| bracket + 1),
+        None if authority.starts_with('[') => return Err(BadOrigin::Host),
         None => authority.find(':'),
     };
     let Some(colon) = colon else { return Ok((authority, None)) };
@@ -172,5 +173,7 @@ fn is_ipv4(name: &str) -> bool {
 
 fn is_ipv6(host: &str) -> bool {
     let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    address.and_then(|text| text.parse::<std::net::Ipv6Addr>().ok().filter(|address| address.to_string() == text)).is_some()
+    address
+        .and_then(|text| text.parse::<std::net::Ipv6Addr>().ok().filter(|address| address.to_string() == text))
+        .is_some()
 }
