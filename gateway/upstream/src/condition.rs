@@ -193,10 +193,11 @@ impl Condition {
     /// Takes note of an answer to the health check.
     pub(crate) fn answered(&self, good: bool, now: Instant) {
         self.metrics.probed(good);
-        let rules = self.common.rules();
-        let Some(check) = &rules.health else { return };
         self.common.begin(now);
         let mut known = self.known.lock();
+        // Read under the lock: `apply` comes either before, or after and forgets.
+        let rules = self.common.rules();
+        let Some(check) = &rules.health else { return };
         if known.answers.health() == ProbedHealth::Unknown && good {
             known.answers.note(check, good);
         } else if known.answers.note(check, good) && good {

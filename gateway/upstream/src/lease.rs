@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use crate::address::Address;
 use crate::breaker::ProbeId;
 use crate::common::Common;
-use crate::condition::Condition;
+use crate::condition::{Condition, Standing};
 use crate::metrics::{AddressMetrics, Failure};
 use crate::outcome::{Outcome, Streaks};
 use crate::state::{EndpointState, Force};
@@ -83,6 +83,11 @@ impl Endpoint {
     /// The endpoint as it stands, for operators.
     pub fn state(&self, now: Instant) -> EndpointState {
         self.condition.state(self, now)
+    }
+
+    /// Whether it may be given a request now; the probe of its breaker is one.
+    pub fn is_usable(&self, now: Instant) -> bool {
+        matches!(self.condition.standing(false, now), Standing::Usable(_))
     }
 
     pub(crate) fn is_at(&self, address: &Address, socket: SocketAddr) -> bool {

@@ -65,8 +65,9 @@ impl Members {
     /// those in flight at all endpoints.
     ///
     /// Three times a wider circle is asked: endpoints as far as they take part by their slow start; all that are usable;
-    /// and in need, when there is none, those that are out because of their answers (by passive signs only: an
-    /// endpoint that stands out is better than none). An open breaker and a health check that fails are final.
+    /// and in need, when the pool has none that is usable, those that are out because of their answers (by passive signs
+    /// only: an endpoint that stands out is better than none). An open breaker and a health check that fails are final.
+    /// That a request has tried all that are usable is no such need: to try one of them again is better.
     pub(crate) fn choose(
         &self,
         key: impl FnOnce() -> u64,
@@ -80,6 +81,9 @@ impl Members {
             Plan::ConsistentHash(_) => key(),
         };
         for circle in [Circle::TakingPart, Circle::Usable, Circle::InNeed] {
+            if circle == Circle::InNeed && self.list.iter().any(|member| member.endpoint.is_usable(now)) {
+                break;
+            }
             let asked = Asked { about, exclude, circle, now };
             for _ in 0..MAX_RACES {
                 let Some(endpoint) = self.pick(&asked, pool_in_flight) else { break };
@@ -127,11 +131,11 @@ impl Members {
         let untried = self.list.iter().filter(|member| !exclude.contains(&member.endpoint.id()));
         let mut reason = NoEndpoint::Exhausted;
         for member in untried {
-            match member.endpoint.condition.standing(true, now) {
-                Standing::Unhealthy if reason == NoEndpoint::Exhausted => reason = NoEndpoint::Unhealthy,
-                Standing::Unhealthy => {}
-                // Also where it would be usable: then others have been faster to probe it.
-                _ => reason = NoEndpoint::BreakerOpen,
+            match member.endpoint.condition.standing(false, now) {
+                // Where it would be usable, others have been faster to probe it.
+                Standing::Broken | Standing::Usable(_) => return NoEndpoint::BreakerOpen,
+                Standing::Unhealthy => reason = NoEndpoint::Unhealthy,
+                Standing::Ejected => {}
             }
         }
         reason

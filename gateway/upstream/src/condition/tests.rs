@@ -375,7 +375,12 @@ fn what_was_tried_and_what_is_out_are_both_left_out() {
     let second = bench.pool.pick(|| 7, &[first.endpoint().id()], bench.now).unwrap();
     assert_ne!(second.endpoint().socket().port(), 2);
     let tried: Vec<EndpointId> = [&first, &second].map(|lease| lease.endpoint().id()).into();
-    // In need, a third attempt goes where it would not have gone otherwise.
+    // There are two that are usable: to try one of them again is better than the one that stood out.
+    assert_eq!(bench.pool.pick(|| 7, &tried, bench.now).unwrap_err(), NoEndpoint::Exhausted);
+    // With those two broken, the one that stood out is all there is.
+    for lease in [first, second] {
+        bench.pool.force_breaker(Force::Open, Some(lease.endpoint().socket()));
+    }
     assert_eq!(bench.pool.pick(|| 7, &tried, bench.now).unwrap().endpoint().socket().port(), 2);
 }
 
@@ -426,4 +431,60 @@ fn what_is_too_much_waits_or_is_shed() {
     bench.reload(ONE);
     let many: Vec<Admit> = (0..10).map(|_| bench.pool.admit(bench.now)).collect();
     assert!(many.iter().all(|admit| matches!(admit, Admit::Go(_))));
+}
+
+/// Threads that pick, fail, answer, leave, order, reload and refresh at the same time: whatever comes of it, gauges count each
+/// endpoint once, nothing stays in flight, and no probe is lost (a breaker whose probe is lost would never close again).
+#[test]
+fn everything_at_the_same_time() {
+    let toml = format!(
+        "{THREE}\nslow_start = \"20s\"\nejection = {{ for = \"5s\" }}\nhealth = {{ path = \"/\", unhealthy_after = 2 }}"
+    );
+    let mut bench = Bench::new(&toml);
+    std::thread::scope(|scope| {
+        let bench = &bench;
+        for thread in 0..4_u64 {
+            scope.spawn(move || {
+                for step in 0..20_000_u64 {
+                    let now = bench.now + Duration::from_millis(step);
+                    let random = crate::hash::hash_key(&((thread << 32) | step).to_le_bytes());
+                    let Ok(lease) = bench.pool.pick(|| random, &[], now) else { continue };
+                    match random % 8 {
+                        0 => lease.failed(Failure::Connect, now),
+                        1..=3 => lease.responded(503, MS, now),
+                        4 => lease.abandoned(),
+                        _ => lease.responded(200, MS, now),
+                    }
+                    if random % 100 == 99 {
+                        bench.pool.endpoints()[usize::try_from(step % 3).unwrap()].probed(thread > 1, now);
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            for step in 0..200_u64 {
+                bench.pool.refresh(bench.now + Duration::from_millis(100 * step));
+                bench.reload(if step % 2 == 0 { &toml } else { THREE });
+                let orders = [Force::Open, Force::Closed, Force::Auto];
+                bench.pool.force_breaker(orders[usize::try_from(step % 3).unwrap()], "127.0.0.1:3".parse().ok());
+            }
+        });
+    });
+    bench.pool.force_breaker(Force::Auto, None);
+    bench.reload(THREE);
+    assert_eq!(bench.pool.in_flight(), 0);
+    bench.after(Duration::from_mins(30));
+    let counts = bench.spread(300, good);
+    assert_eq!(counts, HashMap::from([(1, 100), (2, 100), (3, 100)]), "all are well again");
+    for port in 1..=3 {
+        for (state, count) in [("closed", 1), ("open", 0), ("half_open", 0)] {
+            bench.counts(&format!(
+                "rampart_upstream_breakers{{upstream=\"agents\",address=\"127.0.0.1:{port}\",state=\"{state}\"}} {count}"
+            ));
+        }
+        for gauge in ["ejected", "unhealthy", "active_requests"] {
+            let labels = format!("upstream=\"agents\",address=\"127.0.0.1:{port}\"");
+            bench.counts(&format!("rampart_upstream_{gauge}{{{labels}}} 0"));
+        }
+    }
 }
