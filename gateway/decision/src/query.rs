@@ -5,17 +5,18 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use rampart_message::{Head, Target};
 use rampart_policy::Route;
 use rampart_policy::query::Checked;
 
-use crate::{Code, Refusal};
+use crate::{Admission, Code, Refusal, Request};
 
 /// What becomes of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Query {
     /// It goes on as it is.
     Unchanged,
-    /// It goes on as this, without its `?`. Empty: there is none any more. See [`retarget`].
+    /// It goes on as this, without its `?`. Empty: there is none any more. See [`retarget`] and [`readmit`].
     Rewritten(Bytes),
     /// The request is refused.
     Refused(Box<Refusal>),
@@ -47,11 +48,28 @@ pub fn retarget(target: &[u8], query: &[u8]) -> Bytes {
     [before, mark, query].concat().into()
 }
 
+/// The admission of the same request with another query, `target` being what [`retarget`] made of the old one.
+///
+/// The route stays. It was chosen, and whoever asks was let in, by the query as received: to look for a route again would
+/// let a request in by the rules of one route and send it by another, and two routes that clamp towards each other would
+/// never come to an end.
+#[must_use]
+pub fn readmit<'s, 'h>(admission: Admission<'s, 'h>, target: &'h [u8]) -> Admission<'s, 'h> {
+    let Request { head, path, origin, .. } = admission.request;
+    let request = Request { head: Head { target, ..head }, target: Target::split(head.method, target), path, origin };
+    Admission { request, ..admission }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
+    use rampart_inspection::Connection;
+    use rampart_message::{Headers, Version};
     use rampart_policy::{Embedded, Environment, LoadOptions, Secrets, Snapshot, load_embedded};
 
     use super::*;
+    use crate::{Declared, Origin, Seen, Workspace, admit, judge};
 
     const CONFIG: &str = r#"
 version = 1
@@ -76,6 +94,26 @@ name = "list"
 match = { path = "/list" }
 upstream = "agents"
 query = { limit = { integer = { min = 1, max = 100 } }, page = { integer = { max = 9 }, on_violation = "clamp" } }
+
+[[rule]]
+id = "sqli-drop-table"
+targets = ["args"]
+transform = ["lowercase"]
+match = { regex = '\bdrop\s+table\b' }
+category = "sqli"
+severity = "critical"
+
+[[route]]
+name = "tidy"
+match = { path = "/tidy", query = { page = { present = true } } }
+upstream = "agents"
+query = { id = {}, n = { integer = { max = 5 }, on_violation = "clamp" } }
+query_unknown = "drop"
+
+[[route]]
+name = "rest"
+match = { path = "/**" }
+upstream = "agents"
 
 [[route]]
 name = "watched"
@@ -130,6 +168,35 @@ query_unknown = "reject"
     #[test]
     fn a_profile_that_discloses_nothing_names_no_parameter() {
         assert_eq!(refused("quiet", "x=1").error, "A query parameter is not what this place takes");
+    }
+
+    /// `tidy` matches by a parameter that it then drops: a route that looks again would be `rest`.
+    #[test]
+    fn the_route_stays_and_inspection_sees_what_is_left() {
+        let snapshot = snapshot();
+        let headers = [(&b"Host"[..], &b"a"[..])];
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+        let connection = Connection { client: address, server: address };
+        let origin = Origin { connection, request_id: "id", now: SystemTime::UNIX_EPOCH };
+        let mut workspace = Workspace::default();
+        let mut decide = |target: &str| {
+            let target = target.as_bytes();
+            let (version, headers) = (Version::Http11, Headers::new(&headers));
+            let head = Head { method: b"GET", target, version, authority: None, headers };
+            let admission = admit(&snapshot, &head, origin, Declared::Nothing, &mut workspace).unwrap();
+            let query = admission.request.target.unwrap().query;
+            let Query::Rewritten(query) = super::check(admission.route, query) else { panic!("{query:?}") };
+            let fresh = retarget(target, &query);
+            let admission = readmit(admission, &fresh);
+            let (route, path) = (admission.route, admission.request.path.clone().unwrap());
+            assert_eq!((&*route.name, path.as_bytes()), ("tidy", &b"/tidy"[..]));
+            let judged = judge(route, admission.request, Seen::Whole(&[]), &mut workspace);
+            (String::from_utf8(fresh.to_vec()).unwrap(), judged.refusal.map(|refusal| refusal.code))
+        };
+        assert_eq!(decide("/tidy?page=drop+table&n=9"), ("/tidy?n=5".to_owned(), None));
+        assert_eq!(decide("/./tidy?page&n=9"), ("/./tidy?n=5".to_owned(), None));
+        let blocked = Some(Code::PayloadBlocked);
+        assert_eq!(decide("/tidy?page&id=drop+table"), ("/tidy?id=drop+table".to_owned(), blocked));
     }
 
     #[test]
