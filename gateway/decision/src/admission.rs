@@ -3,6 +3,7 @@
 //! The order is fixed. What cannot be parsed in one way is refused before anything looks at it; then the path is
 //! normalised, the route found, and only then judged whether this route takes such a path, such a length, an upgrade.
 
+use rampart_identity::preflight_method;
 use rampart_inspection::{BodyMode, Findings, Mode};
 use rampart_message::{Head, NormalisedPath, PathProblem, Target, TargetForm, path};
 use rampart_policy::{Query, Route, Routed, Snapshot};
@@ -133,15 +134,27 @@ fn find<'s>(
     };
     match snapshot.route(&query) {
         Routed::Found(route) => Ok(route),
-        Routed::MethodNotAllowed { allow } => Err(Refusal::new(
-            Code::MethodNotAllowed,
-            "this place does not take the method",
-            "The Allow field lists the methods that it takes",
-        )
-        .allow(allow)),
+        Routed::MethodNotAllowed { allow } => preflighted(snapshot, &query).ok_or_else(|| {
+            Refusal::new(
+                Code::MethodNotAllowed,
+                "this place does not take the method",
+                "The Allow field lists the methods that it takes",
+            )
+            .allow(allow)
+        }),
         Routed::NotFound => {
             Err(Refusal::new(Code::RouteNotFound, "no route matches the request", "Check host and path"))
         }
+    }
+}
+
+/// The route that a browser asks about before it sends the request itself (Fetch standard, CORS preflight): such an
+/// `OPTIONS` is answered here, for routes that have a CORS policy, whatever methods they list.
+fn preflighted<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Option<&'s Route> {
+    let method = preflight_method(query.method, &query.headers)?;
+    match snapshot.route(&Query { method, ..*query }) {
+        Routed::Found(route) => Some(route).filter(|route| route.cors.is_some()),
+        _ => None,
     }
 }
 

@@ -13,6 +13,7 @@
 //!
 //! The caller reads the body in between. Nothing here waits, reads a clock or knows a socket.
 
+mod access;
 mod admission;
 mod code;
 mod exchange;
@@ -24,6 +25,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
+pub use access::{Asking, Beside, Entry, Step};
 pub use admission::{Admission, BodyPlan, Declared, Denied, admit};
 pub use code::Code;
 pub use exchange::{Exchange, Want};

@@ -307,6 +307,16 @@ fn codes_are_stable_words_with_statuses_of_the_contract() {
 }
 
 #[test]
+fn a_client_can_be_banned_for_every_refusal_that_is_its_own_fault() {
+    let own = |code: &&Code| !matches!(code.verdict(), Verdict::Error);
+    let ours: Vec<&str> = Code::ALL.iter().filter(own).map(|code| code.as_str()).collect();
+    for code in &ours {
+        assert!(rampart_policy::BLAMED.contains(code), "{code} is missing");
+    }
+    assert_eq!(ours.len(), rampart_policy::BLAMED.len());
+}
+
+#[test]
 fn the_readme_lists_every_code_with_its_status() {
     let readme = include_str!("../../../README.md");
     for code in Code::ALL {

@@ -30,10 +30,10 @@ pub mod sign_in;
 pub mod trace;
 pub mod trusted;
 
-pub use access::{Access, Checked, Denial, Known, RawAccess, Tokens};
+pub use access::{Access, AccessMetrics, Checked, Denial, Known, RawAccess, Tokens};
 pub use api_key::{ApiKey, ApiKeys, NewKey, RawApiKey};
 pub use client::{ClientAddress, HopProblem, MAX_HOPS, Origin, client_address, client_address_forwarded};
-pub use cors::{Cors, PreflightAnswer, RawCors};
+pub use cors::{Cors, OWN_FIELDS, PreflightAnswer, RawCors, preflight_method};
 pub use entrance::Entrance;
 pub use issuer::{Issuer, RawIssuer, Sources, TokenPlace};
 pub use issuers::{Issuers, Verification};

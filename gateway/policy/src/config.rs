@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rampart_identity::TrustedProxies;
+use rampart_limits::LimitsConfig;
 use rampart_record::RecordConfig;
 use rampart_secrets::Secret;
+use rampart_store::RedisConfig;
 
 pub(crate) use compile::{Attached, Checks, check_name, compile};
 
@@ -30,6 +32,10 @@ pub struct Config {
     pub probe: Option<SocketAddr>,
     /// Proxies whose word about a client's address is believed.
     pub trusted_proxies: TrustedProxies,
+    /// Over which several gateways act as one.
+    pub redis: Option<RedisConfig>,
+    /// The memory of quotas.
+    pub limits: LimitsConfig,
     /// What is written down, and where to.
     pub records: RecordConfig,
 }

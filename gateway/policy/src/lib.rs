@@ -29,7 +29,7 @@ mod snapshot;
 pub use config::{Admin, CertificateFiles, Config, Http2, Listener, ListenerTls, Process};
 pub use environment::Environment;
 pub use files::{MAX_FILE, MAX_FILES};
-pub use load::{Embedded, LoadOptions, SecLangSet, Secrets, load, load_embedded, reload};
+pub use load::{BLAMED, Embedded, LoadOptions, SecLangSet, Secrets, load, load_embedded, reload};
 pub use raw_config::{
     RawAdmin, RawCertificate, RawConfig, RawHttpsPort, RawListener, RawListenerTls, RawProbe, RawProcess, RawProtocol,
     RawProxyProtocol,
@@ -37,8 +37,8 @@ pub use raw_config::{
 pub use raw_rules::{
     RawCondition, RawHeaderEdits, RawNames, RawRedirect, RawRewrite, RawRoute, RawRouteMatch, RawRulesFile, RawTest,
 };
-pub use route::{Action, HeaderEdits, Redirect, Rewrite, Route};
+pub use route::{Action, HeaderEdits, Redirect, Rewrite, Route, RouteQuotas};
 pub use routing::{Query, Routed, Router};
 pub use runtime::Runtime;
 pub use schema::{schema_config, schema_rules};
-pub use snapshot::{Loaded, Snapshot, UpstreamIndex, Watched};
+pub use snapshot::{CallerTables, Loaded, Snapshot, UpstreamIndex, Watched};

@@ -4,6 +4,8 @@
 //! the same, so that one load reports every mistake of every file; names whose definition is broken are excused, so
 //! that references to them are not reported as well.
 
+mod callers;
+mod items;
 mod reading;
 mod rules;
 mod seclang;
@@ -16,6 +18,8 @@ use rampart_settings::{Diagnostic, Document, Place, Report, Severity, Source, ch
 use rampart_upstream::{RawUpstream, Upstream};
 use sha2::{Digest, Sha256};
 
+pub use self::callers::BLAMED;
+pub(crate) use self::callers::Callers;
 pub use self::seclang::SecLangSet;
 use self::seclang::SecLangs;
 use crate::config::{self, Attached, Checks};
@@ -161,7 +165,7 @@ impl Sources<'_> {
         let config = config::compile(&checks, self.rules.clone(), &place);
         let upstreams = upstreams(&checks, &place);
         let mut seclang = SecLangs::new(&self.folder, &config.seclang_roots, self.running, &place, report);
-        let compiled = rules::compile(&self.files, &upstreams, &mut seclang, report);
+        let compiled = rules::compile(&self.files, &upstreams, &checks, &mut seclang, report);
         if !report.is_ok() {
             return None;
         }
@@ -169,7 +173,7 @@ impl Sources<'_> {
         if !report.is_ok() {
             return None;
         }
-        let Attached { files, public } = checks.attached.take();
+        let Attached { files, public, secrets } = checks.attached.take();
         self.watched.extend(files);
         let (files, mut patterns) = seclang.watched();
         self.watched.extend(files);
@@ -180,7 +184,7 @@ impl Sources<'_> {
         let seclang = seclang.into_sets();
         let digest = self.digest(&public, &seclang);
         let watched = Watched { paths: self.watched, patterns };
-        Some(compiled.into_snapshot(digest, config, upstreams, seclang, watched))
+        Some(Snapshot { secrets, ..compiled.into_snapshot(digest, config, upstreams, seclang, watched) })
     }
 
     /// Twelve hex digits that name the state: of the files, the certificates and the overrides. No secret enters it.

@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use rampart_limits::RawLimits;
 use rampart_record::{RawLog, RawStorage};
 use rampart_secrets::SecretRef;
 use rampart_settings::{Duration, Size};
+use rampart_store::RawRedis;
 use rampart_upstream::RawUpstream;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -44,6 +46,12 @@ pub struct RawConfig {
     /// Backends by name: `[upstream.agents]`. Routes refer to them.
     #[serde(default)]
     pub upstream: BTreeMap<String, RawUpstream>,
+    /// Redis, over which several gateways act as one: quotas, bans. Without this table each is on its own.
+    #[serde(default)]
+    pub redis: Option<RawRedis>,
+    /// The memory of quotas.
+    #[serde(default)]
+    pub limits: RawLimits,
     /// What is written down, and where to.
     #[serde(default)]
     pub log: RawLog,

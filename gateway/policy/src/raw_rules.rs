@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use rampart_identity::{RawAccess, RawApiKey, RawCors, RawIssuer};
 use rampart_inspection::{RawCase, RawExclusion, RawProfile, RawRule};
+use rampart_limits::{RawBan, RawQuota};
 use rampart_message::RawPathPolicy;
 use rampart_settings::{Duration, Size};
-use rampart_upstream::RawDeadlines;
+use rampart_upstream::{RawDeadlines, RawResilience};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -35,6 +37,24 @@ pub struct RawRulesFile {
     /// How strictly requests are inspected: `[profile.NAME]`. Routes refer to it by `inspection`.
     #[serde(default)]
     pub profile: BTreeMap<String, RawProfile>,
+    /// How much a client may ask for: `[quota.NAME]`. Routes refer to it by `quotas`.
+    #[serde(default)]
+    pub quota: BTreeMap<String, RawQuota>,
+    /// Addresses whose requests are refused too often are turned away for a time, on every route: `[ban.NAME]`.
+    #[serde(default)]
+    pub ban: BTreeMap<String, RawBan>,
+    /// Whose tokens say who is calling: `[issuer.NAME]`. Routes refer to it by `identity`.
+    #[serde(default)]
+    pub issuer: BTreeMap<String, RawIssuer>,
+    /// A caller known by a key of its own; `rampart apikey new` makes one.
+    #[serde(default)]
+    pub api_key: Vec<RawApiKey>,
+    /// Which web pages may call from a browser: `[cors.NAME]`. Routes refer to it by `cors`.
+    #[serde(default)]
+    pub cors: BTreeMap<String, RawCors>,
+    /// When a request is tried again: `[resilience.NAME]`. Routes refer to it by `resilience`.
+    #[serde(default)]
+    pub resilience: BTreeMap<String, RawResilience>,
 }
 
 /// What happens to a request for some place.
@@ -62,6 +82,18 @@ pub struct RawRoute {
     /// How the path changes on the way to the upstream, after `strip_prefix`.
     #[serde(default)]
     pub rewrite: Option<RawRewrite>,
+    /// The `[quota.NAME]` tables that count the request, beside those with `every_route`.
+    #[serde(default)]
+    pub quotas: Vec<String>,
+    /// Who may call. Without it anybody may.
+    #[serde(default)]
+    pub identity: Option<RawAccess>,
+    /// The `[cors.NAME]` that says which web pages may call.
+    #[serde(default)]
+    pub cors: Option<String>,
+    /// The `[resilience.NAME]` that says when the request is tried again.
+    #[serde(default)]
+    pub resilience: Option<String>,
     /// The `[profile.NAME]` that inspects the request.
     #[serde(default = "default_profile")]
     pub inspection: String,

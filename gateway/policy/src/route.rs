@@ -7,9 +7,11 @@ mod rewrite;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rampart_identity::{Access, Cors};
 use rampart_inspection::{BodyMode, Profile, RouteExclusions};
+use rampart_limits::Quota;
 use rampart_message::{Limits, PathPolicy};
-use rampart_upstream::Deadlines;
+use rampart_upstream::{Deadlines, Resilience};
 
 use crate::query::QueryRules;
 use crate::snapshot::UpstreamIndex;
@@ -27,6 +29,14 @@ pub struct Route {
     pub name: Arc<str>,
     /// Where the request goes.
     pub action: Action,
+    /// What counts its requests.
+    pub quotas: RouteQuotas,
+    /// Who may call; `None` is anybody.
+    pub access: Option<Access>,
+    /// Which web pages may call from a browser; `None` leaves it to the backend.
+    pub cors: Option<Arc<Cors>>,
+    /// When a request is tried again.
+    pub resilience: Arc<Resilience>,
     /// How it is inspected.
     pub profile: Arc<Profile>,
     /// What is not judged here.
@@ -53,6 +63,15 @@ pub struct Route {
     pub request_headers: HeaderEdits,
     /// Changes to the header that the client sees.
     pub response_headers: HeaderEdits,
+}
+
+/// The quotas of a route, in the order in which they are asked.
+#[derive(Debug, Clone, Default)]
+pub struct RouteQuotas {
+    /// Those that need not know who is calling: asked before any credential is looked at.
+    pub open: Vec<Arc<Quota>>,
+    /// Those whose key is part of an identity.
+    pub identified: Vec<Arc<Quota>>,
 }
 
 /// Where a request goes.
@@ -87,6 +106,10 @@ impl Route {
             index: 0,
             name: Arc::clone(&profile.name),
             action: Action::Forward(UpstreamIndex(usize::MAX)),
+            quotas: RouteQuotas::default(),
+            access: None,
+            cors: None,
+            resilience: Arc::default(),
             profile: Arc::clone(profile),
             exclusions: RouteExclusions::default(),
             limits: profile.limits,

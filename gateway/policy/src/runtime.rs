@@ -2,20 +2,48 @@
 
 use std::sync::Arc;
 
-use rampart_upstream::{Metrics, Pool, Pools, Resolved};
+use rampart_identity::{Issuers, SignIns};
+use rampart_limits::{Limits, LimitsConfig};
+use rampart_upstream::{Pool, Pools, Resolved};
 
 use crate::snapshot::Snapshot;
 
 /// State beside the snapshot. A reload changes it in place; requests in flight keep what they hold.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Runtime {
     pools: Pools,
+    limits: Limits,
+    issuers: Issuers,
+    sign_ins: SignIns,
+}
+
+impl Default for Runtime {
+    /// State that nobody measures.
+    fn default() -> Self {
+        let limits = Limits::new(&LimitsConfig::default(), rampart_limits::Metrics::default());
+        Self::new(Pools::default(), limits, Issuers::new())
+    }
 }
 
 impl Runtime {
-    /// An empty runtime whose pools count into `metrics`.
-    pub fn new(metrics: Metrics) -> Self {
-        Self { pools: Pools::new(metrics) }
+    /// State that is empty so far.
+    pub fn new(pools: Pools, limits: Limits, issuers: Issuers) -> Self {
+        Self { pools, limits, issuers, sign_ins: SignIns::default() }
+    }
+
+    /// Quotas, concurrency and bans.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The key sets of all issuers.
+    pub const fn issuers(&self) -> &Issuers {
+        &self.issuers
+    }
+
+    /// Which callers are known already.
+    pub const fn sign_ins(&self) -> &SignIns {
+        &self.sign_ins
     }
 
     /// The pools of all upstreams.
@@ -33,5 +61,7 @@ impl Runtime {
     /// request finds an upstream without its pool.
     pub fn reconcile(&self, snapshot: &Snapshot, resolved: &Resolved) {
         self.pools.reconcile(&snapshot.upstreams, resolved);
+        self.limits.reconcile(&snapshot.callers.quotas, &snapshot.callers.bans);
+        self.issuers.reconcile(&snapshot.callers.issuers);
     }
 }

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rampart_identity::{ApiKeys, Issuer};
 use rampart_inspection::{Exclusions, Profile};
+use rampart_limits::{Ban, Quota};
+use rampart_secrets::Secret;
 use rampart_upstream::Upstream;
 
 use crate::config::Config;
-use crate::load::SecLangSet;
+use crate::load::{Callers, SecLangSet};
 use crate::route::Route;
 use crate::routing::{Query, Routed, Router};
 
@@ -31,6 +34,8 @@ pub struct Snapshot {
     pub profiles: BTreeMap<Arc<str>, Arc<Profile>>,
     /// The exclusions, with their counts.
     pub exclusions: Exclusions,
+    /// Quotas, bans and issuers: what has state beside the snapshot.
+    pub callers: CallerTables,
     /// The upstreams, in the order of their names.
     pub upstreams: Vec<Upstream>,
     /// The SecLang rules that profiles run, each combination of files once.
@@ -39,6 +44,32 @@ pub struct Snapshot {
     pub loaded: Loaded,
     /// What asks for a reload when it changes.
     pub watched: Watched,
+    /// Every secret that was resolved for it: they are in no digest.
+    pub secrets: Vec<Arc<Secret>>,
+}
+
+/// What is known of callers, in the order of names.
+#[derive(Debug, Default)]
+pub struct CallerTables {
+    /// Quotas.
+    pub quotas: Vec<Arc<Quota>>,
+    /// Bans; they hold on every route.
+    pub bans: Vec<Arc<Ban>>,
+    /// Issuers of tokens.
+    pub issuers: Vec<Arc<Issuer>>,
+    /// Callers with keys of their own.
+    pub api_keys: Arc<ApiKeys>,
+}
+
+impl From<Callers> for CallerTables {
+    fn from(callers: Callers) -> Self {
+        Self {
+            quotas: callers.quotas.into_values().collect(),
+            bans: callers.bans.into_values().collect(),
+            issuers: callers.issuers.into_values().collect(),
+            api_keys: callers.api_keys,
+        }
+    }
 }
 
 /// What asks for a reload when it changes. Absolute where the configuration's own path is.
@@ -75,8 +106,7 @@ impl Snapshot {
     /// Whether a reload from `other` to this one would change nothing: the same sources, and the same secrets, which the
     /// digest leaves out.
     pub fn is_same_as(&self, other: &Self) -> bool {
-        let token = |snapshot: &Self| snapshot.config.admin.as_ref().and_then(|admin| admin.token.clone());
-        self.digest == other.digest && token(self) == token(other)
+        self.digest == other.digest && self.secrets == other.secrets
     }
 
     /// The names of the profiles that run these SecLang rules.

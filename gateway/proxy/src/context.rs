@@ -17,6 +17,7 @@ use rampart_upstream::{EndpointId, Lease, Slot};
 
 use crate::body::Carriage;
 use crate::budget::Permit;
+use crate::entry::Way;
 use crate::held::Hold;
 use crate::listener::Arrival;
 use crate::metrics::{Gauged, RouteMetrics};
@@ -72,6 +73,8 @@ pub struct Context {
     pub(crate) identity: Option<Box<str>>,
     /// A sign-in, or why there was none, for the event.
     pub(crate) access: Option<AccessNote>,
+    /// How the request came in: quotas, identity.
+    pub(crate) way: Way,
     pub(crate) decided: Decided,
     pub(crate) body: Body,
     pub(crate) upstream: Towards,
@@ -200,6 +203,7 @@ impl Context {
             target: None,
             identity: None,
             access: None,
+            way: Way::default(),
             decided: Decided::default(),
             body: Body::default(),
             upstream: Towards::default(),

@@ -1,4 +1,4 @@
-//! The order of things for one request: head, admission, body, judgement. What is decided is decided by
+//! The order of things for one request: head, admission, way in, body, judgement. What is decided is decided by
 //! `rampart-decision`; here is what has to be waited for in between.
 //!
 //! A head whose body is large, of unknown length or still held back by the client is judged before the body is asked for.
@@ -12,10 +12,12 @@ use bytes::Bytes;
 use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
+use rampart_decision::query::{self, Query};
 use rampart_decision::{
     Admission, BodyPlan, Code, Declared, Denied, Judgement, Origin, Refusal, Request, Seen, Workspace, admit, judge,
     judge_head,
 };
+use rampart_identity::PreflightAnswer;
 use rampart_inspection::{BodyMode, Findings};
 use rampart_message::NormalisedPath;
 use rampart_policy::{Action, Redirect, Snapshot};
@@ -25,9 +27,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::body::{self, Buffered, Carriage, Want};
 use crate::context::{Context, RequestName};
+use crate::entry::{Entered, Wait};
 use crate::watch::Watch;
 use crate::workspace::with_workspace;
-use crate::{Gateway, forward, head, held, refusal, response};
+use crate::{Gateway, entry, forward, head, held, refusal, response};
 
 /// A head is judged by itself first where more than this follows, in bytes.
 const JUDGE_HEAD_FIRST_BYTES: u64 = 64 * 1024;
@@ -40,6 +43,11 @@ pub(crate) const OFFLOAD_BYTES: usize = 256 * 1024;
 enum Next {
     Refuse(Box<Refusal>),
     Redirect(Redirect),
+    Preflight(PreflightAnswer),
+    /// The route takes another query: the head is looked at again with this target.
+    Requery(Bytes),
+    /// Whether the caller may come in has to be asked elsewhere; then the head is looked at again.
+    Wait(Wait),
     /// Nothing of the body is to be read.
     Forward,
     Read(Want),
@@ -52,13 +60,15 @@ pub(crate) async fn request(gateway: &Gateway, session: &mut Session, ctx: &mut 
     head::identify(session, &snapshot, ctx);
     ctx.running = Some(gateway.metrics().running());
     ctx.pin = Some(Arc::clone(&snapshot));
-    let began = Instant::now();
-    let next = decide_head(gateway, session, &snapshot, ctx);
-    ctx.decided.took += began.elapsed();
-    match next {
+    match look(gateway, session, &snapshot, ctx).await {
+        Next::Wait(_) | Next::Requery(_) => refuse(session, ctx, Box::new(unjudged())).await,
+        Next::Preflight(answer) => {
+            entry::preflight(session, answer, ctx).await?;
+            Ok(true)
+        }
         Next::Refuse(refusal) => refuse(session, ctx, refusal).await,
         Next::Redirect(redirect) => {
-            response::redirect(session, &redirect, ctx.request_id()).await?;
+            response::redirect(session, &redirect, ctx).await?;
             Ok(true)
         }
         Next::Forward => {
@@ -70,6 +80,28 @@ pub(crate) async fn request(gateway: &Gateway, session: &mut Session, ctx: &mut 
             Ok(false)
         }
         Next::Read(want) => with_body(gateway, session, &snapshot, ctx, want).await,
+    }
+}
+
+/// Looks at the head as often as there is something to wait for: at most once for each quota stage and a key set.
+async fn look(gateway: &Gateway, session: &mut Session, snapshot: &Arc<Snapshot>, ctx: &mut Context) -> Next {
+    loop {
+        let began = Instant::now();
+        let next = decide_head(gateway, session, snapshot, ctx);
+        ctx.decided.took += began.elapsed();
+        match next {
+            Next::Wait(wait) => {
+                if let Some(refusal) = entry::wait(gateway, ctx, wait).await {
+                    return Next::Refuse(refusal);
+                }
+            }
+            Next::Requery(target) => {
+                if session.req_header_mut().set_raw_path(&target).is_err() {
+                    return Next::Refuse(Box::new(unjudged()));
+                }
+            }
+            next => return next,
+        }
     }
 }
 
@@ -107,12 +139,16 @@ async fn with_body(
     ctx.decided.took += began.elapsed();
     let refusal = match judged {
         Some(judged) => note(ctx, judged),
-        None => Some(Box::new(Refusal::new(Code::Internal, "The request could not be judged", "Try again later."))),
+        None => Some(Box::new(unjudged())),
     };
     if let Some(refusal) = refusal {
         return refuse(session, ctx, refusal).await;
     }
     carry(session, ctx, buffered).await
+}
+
+fn unjudged() -> Refusal {
+    Refusal::new(Code::Internal, "The request could not be judged", "Try again later.")
 }
 
 /// Tells a client that waits for it to send its body.
@@ -148,7 +184,7 @@ fn holds(ctx: &Context) -> bool {
 async fn refuse(session: &mut Session, ctx: &mut Context, refusal: Box<Refusal>) -> Result<bool> {
     // What the client is still sending is no reason to hold memory for it.
     ctx.body.permit = None;
-    let written = refusal::answer(session, &refusal, ctx.request_id()).await;
+    let written = refusal::answer(session, &refusal, ctx.request_id(), &ctx.way).await;
     ctx.decided.refusal = Some(refusal);
     written.map(|()| true)
 }
@@ -173,6 +209,17 @@ fn decide_head(gateway: &Gateway, session: &mut Session, snapshot: &Snapshot, ct
                 Err(denied) => return denied_by(gateway, ctx, *denied),
             };
             enter(gateway, snapshot, session, ctx, &admission);
+            match entry::proceed(gateway, ctx, &admission, declared) {
+                Entered::Passed => {}
+                Entered::Refused(refusal) => return Next::Refuse(refusal),
+                Entered::Preflight(answer) => return Next::Preflight(answer),
+                Entered::Waits(wait) => return Next::Wait(wait),
+            }
+            match query::check(admission.route, admission.request.target.and_then(|target| target.query)) {
+                Query::Unchanged => {}
+                Query::Refused(refusal) => return Next::Refuse(refusal),
+                Query::Rewritten(query) => return Next::Requery(query::retarget(head.target, &query)),
+            }
             if let Action::Redirect(redirect) = &admission.route.action {
                 return Next::Redirect(with_query(redirect, admission.request.target.and_then(|target| target.query)));
             }

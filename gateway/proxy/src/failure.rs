@@ -50,7 +50,7 @@ pub(crate) async fn answer(session: &mut Session, error: &Error, ctx: &mut Conte
         Some(hold) if !begun => hold.let_go(),
         _ => {}
     }
-    let written = if begun { Ok(()) } else { refusal::answer(session, &refusal, ctx.request_id()).await };
+    let written = if begun { Ok(()) } else { refusal::answer(session, &refusal, ctx.request_id(), &ctx.way).await };
     let error_code = refusal.status;
     ctx.decided.refusal = Some(refusal);
     FailToProxy { error_code, can_reuse_downstream: reusable && written.is_ok() }

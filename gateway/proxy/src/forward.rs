@@ -86,6 +86,7 @@ pub(crate) fn request(session: &Session, request: &mut RequestHeader, ctx: &Cont
     if let Some(route) = route {
         edit(request, &route.request_headers)?;
     }
+    tell_identity(request, &ctx.way.forward)?;
     let forwarding = Forwarding {
         target: ctx.target.as_deref(),
         host,
@@ -97,6 +98,17 @@ pub(crate) fn request(session: &Session, request: &mut RequestHeader, ctx: &Cont
         body_length: ctx.body.length,
     };
     shape(request, &forwarding)
+}
+
+/// Tells the upstream who the caller proved to be, and takes out what the request said of that itself.
+fn tell_identity(request: &mut RequestHeader, fields: &[(HeaderName, Option<HeaderValue>)]) -> pingora::Result<()> {
+    for (name, value) in fields {
+        match value {
+            Some(value) => request.insert_header(name, value)?,
+            None => drop(request.remove_header(name)),
+        }
+    }
+    Ok(())
 }
 
 fn edit(request: &mut RequestHeader, edits: &HeaderEdits) -> pingora::Result<()> {

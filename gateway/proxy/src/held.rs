@@ -85,7 +85,7 @@ pub(crate) async fn carry(session: &mut Session, context: &mut Context, body: By
     if context.watch.as_ref().is_some_and(Watch::holds) {
         context.hold = Some(Arc::clone(&hold));
     }
-    let request_id = context.request_id().to_owned();
+    let (request_id, way) = (context.request_id().to_owned(), context.way.told());
     let body = load(context, body);
     let (prepared, handle) = subrequest::prepare(session, context, body.len())?;
     // Both in this task: handed from worker to worker, connections would return to Pingora's pool while they are asked for
@@ -96,7 +96,7 @@ pub(crate) async fn carry(session: &mut Session, context: &mut Context, body: By
         Passed::Nothing => {
             let refused = hold.refusal.lock().take();
             let refused = refused.unwrap_or_else(|| Box::new(failed()));
-            refusal::answer(session, &refused, &request_id).await
+            refusal::answer(session, &refused, &request_id, &way).await
         }
         // An error, so that the response does not end as if it were complete.
         Passed::Part => Error::create(

@@ -99,8 +99,10 @@
 mod authorities;
 mod body;
 mod budget;
+mod clock;
 mod context;
 mod decide;
+mod entry;
 mod failure;
 mod forward;
 mod gateway;
@@ -120,6 +122,7 @@ mod watch;
 mod workspace;
 
 pub use budget::BodyBudget;
+pub use clock::steady;
 pub use context::Context;
 pub use gateway::{Gateway, Parts};
 pub use listener::{CertificateError, Certificates, Connections, Front, ListenerApp};

@@ -15,7 +15,7 @@ use rampart_record::{
 
 use crate::context::Context;
 use crate::metrics::Finished;
-use crate::{Gateway, head, refusal, watch};
+use crate::{Gateway, entry, head, refusal, watch};
 
 /// Where a match is in the body of a response. What a rule kept from leaving is not to leave by the records.
 const RESPONSE_BODY: &str = "response.body";
@@ -29,6 +29,7 @@ pub(crate) fn request(gateway: &Gateway, session: &Session, ctx: &mut Context) {
     ctx.upstream.ended.get_or_insert_with(Instant::now);
     let verdict = verdict(ctx);
     let (written, bytes_out) = sent(session, ctx);
+    entry::settle(gateway, session, ctx, bytes_out);
     let total = ctx.started.elapsed();
     let finished = Finished {
         method: &session.req_header().method,
@@ -43,7 +44,11 @@ pub(crate) fn request(gateway: &Gateway, session: &Session, ctx: &mut Context) {
         metrics.refused(refusal.code);
     }
     gateway.parts.records.access(&entry(session, ctx, verdict, (written, bytes_out), total));
-    if ctx.decided.refusal.is_some() || verdict != Verdict::Pass || !ctx.decided.matches.is_empty() {
+    if ctx.decided.refusal.is_some()
+        || verdict != Verdict::Pass
+        || !ctx.decided.matches.is_empty()
+        || ctx.access.is_some()
+    {
         gateway.parts.records.event(event(gateway, session, ctx, verdict, written));
     }
     // What the request holds of shared bounds goes back now, not when Pingora drops the context.

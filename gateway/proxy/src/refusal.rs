@@ -16,6 +16,7 @@ use pingora::proxy::Session;
 use rampart_decision::Refusal;
 use serde::Serialize;
 
+use crate::entry::Way;
 use crate::response::X_REQUEST_ID;
 
 /// Of an unread body, so many bytes are still taken after the answer.
@@ -35,13 +36,19 @@ struct Problem<'a> {
 }
 
 /// Writes the answer. An error means that the client has gone; there is nobody left to tell.
-pub(crate) async fn answer(session: &mut Session, refusal: &Refusal, request_id: &str) -> pingora::Result<()> {
+pub(crate) async fn answer(
+    session: &mut Session,
+    refusal: &Refusal,
+    request_id: &str,
+    way: &Way,
+) -> pingora::Result<()> {
     let unread = !session.is_body_done();
     if unread {
         session.set_keepalive(None);
     }
     let body = document(refusal, request_id);
-    let header = header(refusal, request_id, body.len())?;
+    let mut header = header(refusal, request_id, body.len())?;
+    way.tell(&mut header)?;
     let bodiless = session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(header), bodiless).await?;
     if !bodiless {
@@ -118,7 +125,7 @@ mod tests {
         client.write_all(request).await.unwrap();
         let mut session = Session::new_h1(Box::new(server) as Stream);
         assert!(session.downstream_session.read_request().await.unwrap());
-        answer(&mut session, refusal, "01ARZ3NDEKTSV4RRFFQ69G5FAV").await.unwrap();
+        answer(&mut session, refusal, "01ARZ3NDEKTSV4RRFFQ69G5FAV", &Way::default()).await.unwrap();
         drop(session);
         let mut text = Vec::new();
         client.read_to_end(&mut text).await.unwrap();

@@ -31,6 +31,7 @@ pub(crate) fn head(header: &mut ResponseHeader, ctx: &mut Context) -> pingora::R
     if header.status.is_informational() && header.status != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(());
     }
+    ctx.way.tell(header)?;
     if let Some(route) = ctx.route() {
         edit(header, &route.response_headers)?;
     }
@@ -49,14 +50,15 @@ fn edit(header: &mut ResponseHeader, edits: &HeaderEdits) -> pingora::Result<()>
 }
 
 /// Sends the client elsewhere. A body that was not read ends the connection.
-pub(crate) async fn redirect(session: &mut Session, redirect: &Redirect, request_id: &str) -> pingora::Result<()> {
+pub(crate) async fn redirect(session: &mut Session, redirect: &Redirect, ctx: &Context) -> pingora::Result<()> {
     if !session.is_body_done() {
         session.set_keepalive(None);
     }
     let mut header = ResponseHeader::build(redirect.status, Some(4))?;
     header.insert_header("Location", &*redirect.to)?;
     header.insert_header(CONTENT_LENGTH, 0)?;
-    header.insert_header(X_REQUEST_ID, request_id)?;
+    header.insert_header(X_REQUEST_ID, ctx.request_id())?;
+    ctx.way.tell(&mut header)?;
     session.write_response_header(Box::new(header), true).await
 }
 

@@ -3,10 +3,15 @@
 use std::net::Ipv4Addr;
 use std::time::SystemTime;
 
-use rampart_decision::{Admission, BodyPlan, Code, Declared, Denied, Exchange, Judgement, Origin, Seen, Workspace};
+use rampart_decision::query::{self, Query};
+use rampart_decision::{
+    Admission, Asking, Beside, BodyPlan, Code, Declared, Denied, Entry, Exchange, Judgement, Origin, Refusal, Seen,
+    Step, Workspace,
+};
 use rampart_inspection::{Connection, Findings};
 use rampart_message::{Head, Headers, Version};
-use rampart_policy::{Route, Snapshot};
+use rampart_policy::{Route, Runtime, Snapshot};
+use rampart_proxy::steady;
 use rampart_record::Verdict;
 
 /// A request as owned bytes.
@@ -22,8 +27,10 @@ pub(crate) struct Request {
 /// Who is asked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Judge<'s> {
-    /// The routes of a configuration, as traffic is.
+    /// The routes of a configuration, as traffic is, but for who may come in: recordings hold tokens that have expired.
     Routes(&'s Snapshot),
+    /// The routes, and who may come in: as the first request that a gateway with this runtime gets.
+    Whole(&'s Snapshot, &'s Runtime),
     /// One profile, whatever the path ([`Route::of_profile`]).
     Profile(&'s Route),
 }
@@ -43,6 +50,8 @@ pub(crate) struct Answer<'s> {
     /// What the client is told.
     pub(crate) error: Option<String>,
     pub(crate) findings: Findings,
+    /// Who came in, where that was asked.
+    pub(crate) way: Option<Entry>,
     /// What would go on with the response.
     pub(crate) exchange: Option<Box<Exchange>>,
 }
@@ -72,7 +81,8 @@ impl<'s> Judge<'s> {
     /// What would become of the request.
     pub(crate) fn ask(self, request: &Request, workspace: &mut Workspace) -> Answer<'s> {
         request.with_head(|head| match self {
-            Self::Routes(snapshot) => by_routes(snapshot, head, &request.body, workspace),
+            Self::Routes(snapshot) => by_routes(snapshot, None, head, &request.body, workspace),
+            Self::Whole(snapshot, runtime) => by_routes(snapshot, Some(runtime), head, &request.body, workspace),
             Self::Profile(route) => {
                 let asked = rampart_decision::Request::new(head, origin());
                 let judged = rampart_decision::judge(route, asked, Seen::Whole(&request.body), workspace);
@@ -82,7 +92,13 @@ impl<'s> Judge<'s> {
     }
 }
 
-fn by_routes<'s>(snapshot: &'s Snapshot, head: Head<'_>, body: &[u8], workspace: &mut Workspace) -> Answer<'s> {
+fn by_routes<'s>(
+    snapshot: &'s Snapshot,
+    runtime: Option<&Runtime>,
+    head: Head<'_>,
+    body: &[u8],
+    workspace: &mut Workspace,
+) -> Answer<'s> {
     let declared = match body.len() {
         0 => Declared::Nothing,
         length => Declared::Length(length as u64),
@@ -93,8 +109,44 @@ fn by_routes<'s>(snapshot: &'s Snapshot, head: Head<'_>, body: &[u8], workspace:
             let path =
                 admission.request.path.as_ref().map(|path| String::from_utf8_lossy(path.as_bytes()).into_owned());
             let (route, plan) = (admission.route, admission.body);
+            let way = match runtime.map(|runtime| come_in(runtime, &admission, declared)) {
+                Some((way, Some(refusal))) => return Answer { way: Some(way), ..Answer::of_refusal(route, refusal) },
+                Some((way, None)) => Some(way),
+                None => None,
+            };
+            match query::check(route, admission.request.target.and_then(|target| target.query)) {
+                Query::Unchanged => {}
+                Query::Refused(refusal) => return Answer { way, ..Answer::of_refusal(route, *refusal) },
+                Query::Rewritten(query) => {
+                    let target = query::retarget(head.target, &query);
+                    let head = Head { target: &target, ..head };
+                    return by_routes(snapshot, runtime, head, body, workspace);
+                }
+            }
             let judgement = judge(admission, body, workspace);
-            Answer::of_judgement(route, path, Some(plan), judgement)
+            Answer { way, ..Answer::of_judgement(route, path, Some(plan), judgement) }
+        }
+    }
+}
+
+/// Asks whether the caller may come in; nothing is waited for, so a quota counts here and a key set is what it is.
+fn come_in(runtime: &Runtime, admission: &Admission<'_, '_>, declared: Declared) -> (Entry, Option<Refusal>) {
+    let client = admission.request.origin.connection.client.ip();
+    let (route, request, host) = (admission.route, &admission.request, admission.host);
+    let asking = Asking { route, request, client, host, declared };
+    let mut entry = Entry::default();
+    loop {
+        let beside = Beside { runtime, now: SystemTime::now(), micros: steady() };
+        match entry.proceed(asking, beside) {
+            Step::Passed | Step::Preflight(_) => return (entry, None),
+            Step::Refused(refusal) => return (entry, Some(*refusal)),
+            Step::Refresh(_) => entry.refreshed(),
+            Step::Count(demand) => {
+                let settled = runtime.limits().take(&demand, beside.micros);
+                if let Some(refusal) = entry.counted(settled) {
+                    return (entry, Some(*refusal));
+                }
+            }
         }
     }
 }
@@ -132,8 +184,13 @@ impl<'s> Answer<'s> {
             code: Some(refusal.code),
             error: Some(refusal.error.into_owned()),
             findings,
+            way: None,
             exchange: None,
         }
+    }
+
+    fn of_refusal(route: &'s Route, refusal: Refusal) -> Self {
+        Self::of_denied(Denied { route: Some(route), refusal, findings: Findings::default() })
     }
 
     fn of_judgement(route: &'s Route, path: Option<String>, plan: Option<BodyPlan>, judgement: Judgement) -> Self {
@@ -147,6 +204,7 @@ impl<'s> Answer<'s> {
             code,
             error: refusal.map(|refusal| refusal.error.into_owned()),
             findings,
+            way: None,
             exchange,
         }
     }

@@ -14,8 +14,9 @@ mod addresses;
 mod control;
 mod patterns;
 mod pid_file;
+mod store;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -23,9 +24,12 @@ use arc_swap::ArcSwap;
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use prometheus_client::registry::Registry;
+use rampart_identity::Issuers;
+use rampart_limits::Limits;
 use rampart_policy::{Config, Runtime, Snapshot};
 use rampart_proxy::{BodyBudget, Certificates, Connections, Front, Gateway, Parts};
 use rampart_record::{Clock, Records, SystemClock};
+use rampart_upstream::Pools;
 
 use self::patterns::PatternsCollector;
 use crate::cli::{BUILD, Outcome, report};
@@ -91,6 +95,8 @@ impl Assembly {
         let now = SystemClock.now();
         let record_metrics = rampart_record::Metrics::default();
         let upstream_metrics = rampart_upstream::Metrics::default();
+        let limits_metrics = rampart_limits::Metrics::default();
+        let store_metrics = rampart_store::Metrics::default();
         let proxy_metrics = Arc::new(rampart_proxy::Metrics::default());
         let status = Status::started(&snapshot.digest, now);
 
@@ -102,6 +108,8 @@ impl Assembly {
         record_metrics.register(ours);
         ours.register_collector(Box::new(PatternsCollector));
         upstream_metrics.register(&mut registry);
+        limits_metrics.register(&mut registry);
+        store_metrics.register(&mut registry);
         registry.register_collector(Box::new(UsageCollector { started: now }));
 
         let certificates = certificates(&snapshot.config)?;
@@ -109,9 +117,15 @@ impl Assembly {
         let records = records(&snapshot.config, &record_metrics)?;
         let shared = Shared {
             store: snapshot.config.records.store.as_ref().map(|store| store.path.clone()),
-            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
-            runtime: Arc::new(Runtime::new(upstream_metrics)),
+            runtime: Arc::new(Runtime::new(
+                Pools::new(upstream_metrics),
+                Limits::new(&snapshot.config.limits, limits_metrics),
+                Issuers::new(),
+            )),
+            redis: OnceLock::new(),
+            store_metrics,
             records: Arc::new(records),
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             status,
             registry,
             lifecycle: Lifecycle::new(),

@@ -1,12 +1,13 @@
 //! What the parts of the running process share: the reload, the admin listener, the signals and the end.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use prometheus_client::registry::Registry;
 use rampart_policy::{Runtime, Snapshot};
 use rampart_record::Records;
+use rampart_store::Redis;
 
 use crate::process::lifecycle::Lifecycle;
 use crate::reload::status::Status;
@@ -17,6 +18,10 @@ pub(crate) struct Shared {
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     /// What survives reloads.
     pub(crate) runtime: Arc<Runtime>,
+    /// Redis, once it was asked to connect; empty where there is none.
+    pub(crate) redis: OnceLock<Redis>,
+    /// What is counted about it.
+    pub(crate) store_metrics: rampart_store::Metrics,
     /// The writers of logs and store.
     pub(crate) records: Arc<Records>,
     /// The store's file, for queries; `None` when nothing is kept.

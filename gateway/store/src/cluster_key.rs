@@ -67,6 +67,14 @@ pub struct NoRandom;
 
 // === impl ClusterKey ===
 
+impl PartialEq for ClusterKey {
+    /// Whether both hash, seal and open alike.
+    fn eq(&self, other: &Self) -> bool {
+        let previous = |key: &Self| key.0.previous.as_ref().map(|generation| Arc::clone(&generation.secret));
+        self.0.current.secret == other.0.current.secret && previous(self) == previous(other)
+    }
+}
+
 impl ClusterKey {
     /// `previous` opens what it sealed, and does nothing else.
     pub fn new(current: Arc<Secret>, previous: Option<Arc<Secret>>) -> Self {

@@ -24,7 +24,7 @@ const COMMAND_DEADLINES: (RawDuration, RawDuration) = (RawDuration::millis(10), 
 const CONNECT_DEADLINES: (RawDuration, RawDuration) = (RawDuration::millis(100), RawDuration::secs(30));
 
 /// How to reach Redis, and how to use it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RedisConfig {
     /// What the servers are.
     pub(crate) servers: Servers,
@@ -42,7 +42,7 @@ pub struct RedisConfig {
 }
 
 /// Where to begin.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Servers {
     Single(Address),
     Sentinel { hosts: Vec<Address>, name: String, username: Option<String>, password: Option<Arc<Secret>> },

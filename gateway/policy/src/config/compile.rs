@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rampart_identity::TrustedProxies;
+use rampart_limits::{LimitsConfig, RawLimits};
 use rampart_record::{RawLog, RawStorage, RecordConfig};
 use rampart_secrets::{Resolver, Secret, SecretRef};
 use rampart_settings::{Checked, Duration, Place, Size};
+use rampart_store::{RawRedis, RedisConfig};
 use rampart_upstream::RawUpstream;
 
 use super::{Admin, CertificateFiles, Config, Http2, Listener, ListenerTls, Process};
@@ -44,6 +46,8 @@ pub(crate) struct Attached {
     pub(crate) files: Vec<PathBuf>,
     /// What of their content belongs to the digest: certificates, never keys or other secrets.
     pub(crate) public: Vec<u8>,
+    /// Every secret that was resolved, in the order of the text.
+    pub(crate) secrets: Vec<Arc<Secret>>,
 }
 
 impl Checks<'_> {
@@ -52,6 +56,49 @@ impl Checks<'_> {
         attached.files.push(file);
         attached.public.extend((public.len() as u64).to_be_bytes());
         attached.public.extend(public);
+    }
+
+    /// The secret behind a reference. What is wrong with it is reported.
+    pub(crate) fn secret(&self, reference: &SecretRef, place: &Place<'_>) -> Option<Arc<Secret>> {
+        if reference.provider() == "file" {
+            self.attach(secret_file(reference.rest(), self.folder), b"");
+        }
+        let environment = |name: &str| self.environment.get(name).map(str::to_owned);
+        match Resolver::new(&environment, self.folder).resolve(reference) {
+            Ok(resolved) => {
+                for warning in resolved.warnings {
+                    place.warn(warning, "let only the gateway's user read it");
+                }
+                let secret = Arc::new(resolved.secret);
+                self.attached.borrow_mut().secrets.push(Arc::clone(&secret));
+                Some(secret)
+            }
+            Err(error) if self.secrets == Secrets::Require => {
+                place.error(error.to_string());
+                None
+            }
+            Err(error) => {
+                place.warn(error.to_string(), "where the gateway runs this is an error");
+                None
+            }
+        }
+    }
+
+    /// A file that the configuration names and whose content belongs to the digest: public keys. A relative path is
+    /// relative to the folder of the configuration.
+    pub(crate) fn public_file(&self, path: &Path, place: &Place<'_>) -> Option<Vec<u8>> {
+        let path = self.folder.join(path);
+        match crate::files::read(&path) {
+            Ok(bytes) => {
+                self.attach(path, &bytes);
+                Some(bytes)
+            }
+            Err(error) => {
+                place.error(format!("{} cannot be read: {error}", path.display()));
+                self.attach(path, b"");
+                None
+            }
+        }
     }
 
     /// An upstream's file of authorities: relative to the folder of the configuration, like every path, and checked.
@@ -84,6 +131,8 @@ pub(crate) fn compile(checks: &Checks<'_>, rules: PathBuf, place: &Place<'_>) ->
         listeners,
         admin,
         probe,
+        redis: read.section::<RawRedis>("redis").and_then(|raw| redis(raw, checks, &place.key("redis"))),
+        limits: LimitsConfig::compile(&read.section::<RawLimits>("limits").unwrap_or_default(), &place.key("limits")),
         records: RecordConfig::compile(
             &read.section::<RawLog>("log").unwrap_or_default(),
             read.section::<RawStorage>("storage").as_ref(),
@@ -91,6 +140,15 @@ pub(crate) fn compile(checks: &Checks<'_>, rules: PathBuf, place: &Place<'_>) ->
             checks.folder,
         ),
     }
+}
+
+fn redis(mut raw: RawRedis, checks: &Checks<'_>, place: &Place<'_>) -> Option<RedisConfig> {
+    if let Some(tls) = &mut raw.tls {
+        for file in [&mut tls.ca_file, &mut tls.cert_file, &mut tls.key_file].into_iter().flatten() {
+            *file = checks.folder.join(&*file);
+        }
+    }
+    RedisConfig::compile(&raw, &|reference, place| checks.secret(reference, place), place)
 }
 
 struct Sections<'c, 'p> {
@@ -181,30 +239,7 @@ impl Sections<'_, '_> {
                 "use 127.0.0.1, or a network that only admins reach",
             );
         }
-        Some(Admin { address, token: self.secret(&raw.token, &place.key("token")) })
-    }
-
-    fn secret(&self, reference: &SecretRef, place: &Place<'_>) -> Option<Arc<Secret>> {
-        if reference.provider() == "file" {
-            self.checks.attach(secret_file(reference.rest(), self.checks.folder), b"");
-        }
-        let environment = |name: &str| self.checks.environment.get(name).map(str::to_owned);
-        match Resolver::new(&environment, self.checks.folder).resolve(reference) {
-            Ok(resolved) => {
-                for warning in resolved.warnings {
-                    place.warn(warning, "let only the gateway's user read it");
-                }
-                Some(Arc::new(resolved.secret))
-            }
-            Err(error) if self.checks.secrets == Secrets::Require => {
-                place.error(error.to_string());
-                None
-            }
-            Err(error) => {
-                place.warn(error.to_string(), "where the gateway runs this is an error");
-                None
-            }
-        }
+        Some(Admin { address, token: self.checks.secret(&raw.token, &place.key("token")) })
     }
 }
 

@@ -1,21 +1,22 @@
 //! The rules directory: its files read item by item, compiled together, and compared with each other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rampart_inspection::{
-    BodyMode, Catalogue, Exclusions, Placed, Profiles, RawCase, RawExclusion, RawProfile, RawRule, compile_profiles,
-    run_cases,
+    BodyMode, Catalogue, Exclusions, Placed, Profiles, RawCase, RawProfile, RawRule, compile_profiles, run_cases,
 };
-use rampart_settings::{Checked, Document, Place, Report, Shape, Size, Source};
+use rampart_settings::{Document, Place, Report, Shape, Size, Source};
 use rampart_upstream::Upstream;
-use serde::de::DeserializeOwned;
 
+use super::callers::{self, Callers};
+use super::items::Items;
 use super::seclang::{SecLangSet, SecLangs};
-use crate::config::{Config, check_name};
+use crate::config::{Checks, Config};
 use crate::raw_rules::{RawRoute, RawRulesFile};
 use crate::route::{self, Known, Route};
 use crate::routing::{Matcher, Router, ties};
-use crate::snapshot::{Loaded, Snapshot, Watched};
+use crate::snapshot::{CallerTables, Loaded, Snapshot, Watched};
 
 /// Routes at most.
 const MAX_ROUTES: usize = 10_000;
@@ -30,17 +31,8 @@ pub(crate) struct Compiled {
     matchers: Vec<Matcher>,
     profiles: Profiles,
     exclusions: Exclusions,
+    callers: Callers,
     loaded: Loaded,
-}
-
-/// Every item of every file that fits its schema, with its place.
-#[derive(Default)]
-struct Items<'p> {
-    routes: Vec<Placed<'p, RawRoute>>,
-    rules: Vec<Placed<'p, RawRule>>,
-    cases: Vec<Placed<'p, RawCase>>,
-    exclusions: Vec<Placed<'p, RawExclusion>>,
-    profiles: BTreeMap<String, Placed<'p, RawProfile>>,
 }
 
 /// Reports what is wrong with the structure of the files, where nothing more can be said.
@@ -57,6 +49,7 @@ pub(crate) fn look_over(files: &[Source], report: &Report) {
 pub(crate) fn compile(
     files: &[Source],
     upstreams: &[Upstream],
+    checks: &Checks<'_>,
     seclang: &mut SecLangs<'_>,
     report: &Report,
 ) -> Compiled {
@@ -66,7 +59,10 @@ pub(crate) fn compile(
     for document in &documents {
         items.collect(&shape, document, report);
     }
-    let Items { routes: raw_routes, rules, cases, exclusions: raw_exclusions, profiles: raw_profiles } = items;
+    let callers = Callers::compile(&items, checks);
+    let raw_routes = refuse_twins(std::mem::take(&mut items.routes));
+    callers::warn_unused(&items, &raw_routes, report);
+    let Items { rules, cases, exclusions: raw_exclusions, profiles: raw_profiles, .. } = items;
 
     let catalogue = Catalogue::compile(&rules);
     excuse_broken_rules(&rules, &catalogue, report);
@@ -74,11 +70,11 @@ pub(crate) fn compile(
     for name in raw_profiles.keys().filter(|name| !profiles.contains_key(name.as_str())) {
         report.excuse(name);
     }
-    let raw_routes = refuse_twins(raw_routes);
     let names: Vec<&str> = raw_routes.iter().map(|placed| placed.raw.name.as_str()).collect();
     let exclusions = Exclusions::compile(&raw_exclusions, &catalogue, &profiles, &names);
 
-    let known = Known { profiles: &profiles, exclusions: &exclusions, upstreams };
+    let resilience = Arc::default();
+    let known = Known { profiles: &profiles, exclusions: &exclusions, upstreams, callers: &callers, resilience };
     let (routes, matchers) = compile_routes(&raw_routes, &known);
     if report.is_ok() {
         warn_unused_profiles(&raw_profiles, &raw_routes);
@@ -94,48 +90,7 @@ pub(crate) fn compile(
         upstreams: upstreams.len(),
         seclang_rules: 0,
     };
-    Compiled { routes, matchers, profiles, exclusions, loaded }
-}
-
-impl<'p> Items<'p> {
-    fn collect(&mut self, shape: &Shape, document: &'p Document, report: &'p Report) {
-        let checked = shape.check(document, report);
-        let root = document.root(report);
-        self.routes.extend(list(&checked, &root.key("route"), "name"));
-        self.rules.extend(list(&checked, &root.key("rule"), "id"));
-        self.cases.extend(list(&checked, &root.key("case"), ""));
-        self.exclusions.extend(list(&checked, &root.key("exclusion"), ""));
-        let profiles = root.key("profile");
-        for name in profiles.keys() {
-            let place = profiles.key(name);
-            check_name("profile", name, &place);
-            let Some(raw) = checked.read(&place) else {
-                report.excuse(name);
-                continue;
-            };
-            if let Some(first) = self.profiles.get(name) {
-                let help = format!("the other one is at {}", first.place.location());
-                place.error_at_key(format!("the profile \"{name}\" is defined twice"), Some(help));
-                continue;
-            }
-            self.profiles.insert(name.to_owned(), Placed { raw, place });
-        }
-    }
-}
-
-/// The items of an array of tables that fit their schema. The others were reported; the names in their key `name` are
-/// excused.
-fn list<'p, T: DeserializeOwned>(checked: &Checked, place: &Place<'p>, name: &str) -> Vec<Placed<'p, T>> {
-    let item = |place: Place<'p>| {
-        let raw = checked.read(&place);
-        if raw.is_none()
-            && let Some(name) = place.key(name).text()
-        {
-            place.report().excuse(name);
-        }
-        raw.map(|raw| Placed { raw, place })
-    };
-    place.items().into_iter().filter_map(item).collect()
+    Compiled { routes, matchers, profiles, exclusions, callers, loaded }
 }
 
 /// A rule that did not compile was reported; whoever refers to it is right to.
@@ -268,10 +223,12 @@ impl Compiled {
             router: Router::new(self.matchers),
             profiles: self.profiles,
             exclusions: self.exclusions,
+            callers: CallerTables::from(self.callers),
             upstreams,
             seclang,
             loaded,
             watched,
+            secrets: Vec::new(),
         }
     }
 }

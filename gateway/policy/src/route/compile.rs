@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use http::HeaderValue;
+use rampart_identity::Access;
 use rampart_inspection::{BodyMode, Exclusions, Mode, Profiles};
+use rampart_limits::Quota;
 use rampart_message::PathPolicy;
 use rampart_settings::{Duration, Place, Size};
-use rampart_upstream::Deadlines;
+use rampart_upstream::{Deadlines, Resilience};
 
 use super::edits::Direction;
-use super::{Action, HeaderEdits, Redirect, Rewrite, Route};
+use super::{Action, HeaderEdits, Redirect, Rewrite, Route, RouteQuotas};
+use crate::load::Callers;
 use crate::query;
 use crate::raw_rules::{RawNames, RawRedirect, RawRoute, RawRouteMatch};
 use crate::routing::{Conditions, HostPattern, Matcher, Methods, Pattern, compile_conditions};
@@ -23,6 +26,9 @@ pub(crate) struct Known<'k> {
     pub(crate) profiles: &'k Profiles,
     pub(crate) exclusions: &'k Exclusions,
     pub(crate) upstreams: &'k [rampart_upstream::Upstream],
+    pub(crate) callers: &'k Callers,
+    /// What is used where a route names no `[resilience.NAME]`.
+    pub(crate) resilience: Arc<Resilience>,
 }
 
 /// Compiles a route; `None` if something is wrong with it, which was reported.
@@ -43,6 +49,26 @@ pub(crate) fn compile(raw: &RawRoute, index: usize, known: &Known<'_>, place: &P
         );
     }
     let query = query::compile(raw, place);
+    let quotas = compile_quotas(raw, known.callers, place);
+    let access = compile_access(raw, known.callers, place);
+    let cors = raw.cors.as_deref().and_then(|name| {
+        let cors = known.callers.cors.get(name);
+        if cors.is_none() {
+            place.key("cors").unknown_name("cors", name, known.callers.cors.keys().map(AsRef::as_ref));
+        }
+        cors.cloned()
+    });
+    let resilience = raw.resilience.as_deref().and_then(|name| {
+        let resilience = known.callers.resilience.get(name);
+        if resilience.is_none() {
+            place.key("resilience").unknown_name(
+                "resilience",
+                name,
+                known.callers.resilience.keys().map(AsRef::as_ref),
+            );
+        }
+        resilience.cloned()
+    });
     let own = body_mode(raw, place);
     let body_deadline = raw.body_deadline.map(|deadline| {
         if deadline.is_zero() || deadline > LONGEST_BODY_DEADLINE {
@@ -67,6 +93,10 @@ pub(crate) fn compile(raw: &RawRoute, index: usize, known: &Known<'_>, place: &P
         index,
         name: Arc::from(raw.name.as_str()),
         action,
+        quotas,
+        access,
+        cors,
+        resilience: resilience.unwrap_or_else(|| Arc::clone(&known.resilience)),
         profile: Arc::clone(profile),
         exclusions: known.exclusions.for_route(&raw.name),
         limits,
@@ -82,6 +112,35 @@ pub(crate) fn compile(raw: &RawRoute, index: usize, known: &Known<'_>, place: &P
         response_headers,
     };
     Some((route, matcher))
+}
+
+/// The route's own quotas, and those of every route.
+fn compile_quotas(raw: &RawRoute, callers: &Callers, place: &Place<'_>) -> RouteQuotas {
+    let mut quotas: Vec<&Arc<Quota>> = callers.quotas.values().filter(|quota| quota.every_route).collect();
+    for (index, name) in raw.quotas.iter().enumerate() {
+        let place = place.key("quotas").index(index);
+        match callers.quotas.get(name.as_str()) {
+            Some(quota) if quotas.iter().any(|known| known.name == quota.name) => {
+                place.warn(format!("the quota \"{name}\" counts this route already"), "remove it here");
+            }
+            Some(quota) => quotas.push(quota),
+            None => place.unknown_name("quota", name, callers.quotas.keys().map(AsRef::as_ref)),
+        }
+    }
+    for quota in quotas.iter().filter(|quota| quota.needs_identity() && raw.identity.is_none() && !quota.every_route) {
+        place.key("quotas").warn(
+            format!("the quota \"{}\" counts by identity, and this route asks for none", quota.name),
+            "it counts by the client's address here; add `identity`, or give the quota another key",
+        );
+    }
+    let (identified, open) = quotas.into_iter().cloned().partition(|quota| quota.needs_identity());
+    RouteQuotas { open, identified }
+}
+
+fn compile_access(raw: &RawRoute, callers: &Callers, place: &Place<'_>) -> Option<Access> {
+    let identity = raw.identity.as_ref()?;
+    let known = rampart_identity::Known { issuers: &callers.issuers, api_keys: &callers.api_keys };
+    Some(Access::compile(identity, known, &place.key("identity")))
 }
 
 fn compile_match(raw: &RawRouteMatch, policy: PathPolicy, place: &Place<'_>) -> Option<Matcher> {

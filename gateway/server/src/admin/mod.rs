@@ -9,22 +9,30 @@
 //! | `POST /admin/reload` | yes | 200 with the result, 422 when the files do not compile |
 //! | `GET /admin/events` | yes | security events, newest first |
 //! | `GET /admin/actions` | yes | admin actions, newest first |
+//! | `GET /admin/upstreams` | yes | every endpoint: breaker, health, ejection |
+//! | `POST /admin/upstreams/NAME/breaker` | yes | `{"force": "open"}`, `"closed"` or `"auto"` |
+//! | `GET /admin/quotas`, `/admin/quotas/NAME?client_address=IP` | yes | the quotas; where a key stands |
+//! | `GET`, `POST /admin/bans`, `DELETE /admin/bans/IP` | yes | bans: list, add `{"address": IP, "for_s": 3600}`, lift |
 //!
 //! Every call that changes something is recorded, refused ones too.
 
 mod answer;
 mod api;
 mod auth;
+mod bans;
 pub(crate) mod listener;
 mod probe;
+mod quotas;
+mod upstreams;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use http::StatusCode;
+use rampart_record::{AdminAction, Clock, Outcome, SystemClock};
 
 use crate::reload::worker;
 use crate::shared::Shared;
@@ -88,6 +96,32 @@ fn admin(endpoints: Endpoints) -> Router {
         .route("/admin/reload", post(api::reload))
         .route("/admin/events", get(api::events))
         .route("/admin/actions", get(api::actions))
+        .route("/admin/upstreams", get(upstreams::list))
+        .route("/admin/upstreams/{name}/breaker", post(upstreams::force))
+        .route("/admin/quotas", get(quotas::list))
+        .route("/admin/quotas/{name}", get(quotas::show))
+        .route("/admin/bans", get(bans::list).post(bans::add))
+        .route("/admin/bans/{address}", delete(bans::lift))
         .route_layer(middleware::from_fn_with_state(endpoints.clone(), auth::require_token))
         .with_state(endpoints)
+}
+
+/// Records what an admin did, or tried to.
+fn note(
+    endpoints: &Endpoints,
+    peer: SocketAddr,
+    action: &'static str,
+    target: Option<String>,
+    outcome: Outcome,
+    detail: Option<String>,
+) {
+    endpoints.shared.records.action(AdminAction {
+        time: SystemClock.now(),
+        actor: "admin".into(),
+        client: Some(peer.ip()),
+        action: action.into(),
+        target,
+        outcome,
+        detail,
+    });
 }

@@ -32,7 +32,7 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
         "status": if stage == Stage::Serving { "ready".to_owned() } else { stage.to_string() },
         "snapshot": shared.snapshot.load().digest,
         "reload": reload(&shared),
-        "dependencies": { "upstreams": upstreams(&shared), "records": records(&shared) },
+        "dependencies": { "upstreams": upstreams(&shared), "redis": redis(&shared), "records": records(&shared) },
     });
     answer::json(status, &body)
 }
@@ -69,6 +69,17 @@ fn upstreams(shared: &Shared) -> Value {
             })
         })
         .collect()
+}
+
+/// `null` where there is none in the configuration.
+fn redis(shared: &Shared) -> Value {
+    let Some(redis) = shared.redis.get() else { return Value::Null };
+    let state = redis.state();
+    let connections = redis.connections();
+    json!({
+        "status": state.as_str(), "mode": redis.mode(), "gateways": redis.instances(),
+        "connections": { "active": connections.active, "idle": connections.idle, "total": connections.total },
+    })
 }
 
 fn records(shared: &Shared) -> Value {

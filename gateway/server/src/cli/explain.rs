@@ -7,9 +7,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use rampart_decision::{BodyPlan, Code, Workspace};
+use rampart_decision::{BodyPlan, Code, Entry, Workspace};
 use rampart_message::Version;
+use rampart_policy::Runtime;
 use rampart_record::Redaction;
+use rampart_upstream::Resolved;
 use serde_json::{Value, json};
 
 use super::{ConfigArguments, Outcome, profile_route, report, term};
@@ -52,7 +54,9 @@ pub(super) fn explain(arguments: &ExplainArguments) -> anyhow::Result<Outcome> {
     };
     let request = request(arguments)?;
     let profile = arguments.profile.as_deref().map(|name| profile_route(&snapshot, name)).transpose()?;
-    let judge = profile.as_ref().map_or(Judge::Routes(&snapshot), Judge::Profile);
+    let runtime = Runtime::default();
+    runtime.reconcile(&snapshot, &Resolved::default());
+    let judge = profile.as_ref().map_or(Judge::Whole(&snapshot, &runtime), Judge::Profile);
     let mut workspace = Workspace::default();
     let mut answer = judge.ask(&request, &mut workspace);
     answer.end(&mut workspace);
@@ -104,6 +108,21 @@ impl Explanation<'_> {
         })
     }
 
+    /// Who the caller proved to be.
+    fn identity(&self) -> Option<String> {
+        let principal = self.0.way.as_ref()?.principal()?;
+        Some(format!("{}, tenant {}", principal.label(), principal.tenant))
+    }
+
+    /// The quotas that count the request, and what would be left.
+    fn quotas(&self) -> Vec<String> {
+        let states = self.0.way.as_ref().map(Entry::states).unwrap_or_default();
+        states
+            .iter()
+            .map(|state| format!("{}: {} of {} left", state.quota.name, state.remaining, state.limit))
+            .collect()
+    }
+
     fn to_json(&self) -> Value {
         let redaction = Redaction::default();
         let matches: Vec<Value> = self
@@ -121,7 +140,7 @@ impl Explanation<'_> {
             .collect();
         json!({
             "route": self.0.route.map(|route| &*route.name), "profile": self.0.route.map(|r| &*r.profile.name),
-            "path": self.0.path, "body": self.body(), "verdict": self.0.verdict.as_str(), "status": self.0.status,
+            "path": self.0.path, "identity": self.identity(), "quotas": self.quotas(), "body": self.body(), "verdict": self.0.verdict.as_str(), "status": self.0.status,
             "code": self.0.code.map(Code::as_str), "error": self.0.error, "score": self.0.findings.anomaly_score(), "matches": matches,
         })
     }
@@ -140,6 +159,8 @@ impl Explanation<'_> {
         line("route", Some(self.0.route.map_or_else(|| "none".to_owned(), |route| route.name.to_string())));
         line("profile", self.0.route.map(|r| format!("{} (mode {:?})", r.profile.name, r.profile.mode).to_lowercase()));
         line("path", self.0.path.clone());
+        line("identity", self.identity());
+        self.quotas().into_iter().for_each(|quota| line("quota", Some(quota)));
         line("body", self.body());
         line("score", Some(self.0.findings.anomaly_score().to_string()));
         let redaction = Redaction::default();

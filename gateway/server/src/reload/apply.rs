@@ -97,6 +97,8 @@ fn restart_needed(running: &Config, new: &Config) -> Vec<String> {
     let address = |config: &Config| config.admin.as_ref().map(|admin| admin.address);
     compare("[admin]", address(running) == address(new));
     compare("[probe]", running.probe == new.probe);
+    compare("[redis]", running.redis == new.redis);
+    compare("[limits]", running.limits == new.limits);
     compare("[log] or [storage]", running.records == new.records);
     // The budget of bodies is the one process setting that takes effect at once.
     let process = |config: &Config| {

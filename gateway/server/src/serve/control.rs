@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::sync::watch::{self, Receiver};
 use tokio::time::{sleep, timeout};
 
-use super::{Addresses, Assembly, Order, addresses, prepare_upstreams};
+use super::{Addresses, Assembly, Order, addresses, prepare_upstreams, store};
 use crate::admin::{self, Endpoints, Face, listener};
 use crate::cli::BUILD;
 use crate::health;
@@ -66,7 +66,9 @@ pub(super) fn start(plan: Plan) -> anyhow::Result<Control> {
     builder.worker_threads(1).max_blocking_threads(BLOCKING_THREADS_MAX).thread_name("control").enable_all();
     let runtime = builder.build().context("cannot start the control runtime")?;
     let (go, gone) = oneshot::channel();
+    let shared = Arc::clone(&plan.assembly.shared);
     runtime.block_on(prepare(plan, runtime.handle().clone(), gone))?;
+    store::start(&shared)?;
     let forever = move || runtime.block_on(std::future::pending::<()>());
     thread::Builder::new().name("control".into()).spawn(forever).context("cannot start the control thread")?;
     Ok(Control { go })
@@ -85,6 +87,8 @@ async fn prepare(plan: Plan, runtime: Handle, go: oneshot::Receiver<()>) -> anyh
     }
     tokio::spawn(resolve::keep_fresh(Arc::clone(&shared.snapshot), Arc::clone(&shared.runtime)));
     tokio::spawn(health::keep_watch(Arc::clone(&shared.snapshot), Arc::clone(&shared.runtime)));
+    let keys = Arc::clone(&shared);
+    tokio::spawn(async move { keys.runtime.issuers().run().await });
     tokio::spawn(follow_signals(Arc::clone(&shared), reload));
     tokio::spawn(cut_drain_short(Arc::clone(&shared), last_things));
     tokio::spawn(async move {

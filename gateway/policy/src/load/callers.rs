@@ -1,0 +1,118 @@
+//! What routes say of their callers: quotas, bans, issuers, API keys, CORS, retries. Compiled before the routes that
+//! refer to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rampart_identity::{ApiKeys, Cors, Issuer};
+use rampart_inspection::Placed;
+use rampart_limits::{Ban, Quota};
+use rampart_secrets::SecretRef;
+use rampart_settings::{Place, Report};
+use rampart_upstream::Resilience;
+
+use super::items::{Items, Named};
+use crate::config::Checks;
+use crate::raw_rules::RawRoute;
+
+/// The codes of refusals that a client can be blamed for, and so banned; a test of `decision` compares them with its own.
+pub const BLAMED: [&str; 24] = [
+    "payload_blocked",
+    "content_limit",
+    "malformed_content",
+    "path_refused",
+    "host_invalid",
+    "framing_invalid",
+    "body_incomplete",
+    "upgrade_refused",
+    "query_refused",
+    "identity_missing",
+    "identity_invalid",
+    "identity_forbidden",
+    "cors_refused",
+    "route_not_found",
+    "method_not_allowed",
+    "body_timeout",
+    "body_too_large",
+    "uri_too_long",
+    "content_encoding_unsupported",
+    "expectation_failed",
+    "rate_limited",
+    "headers_too_large",
+    "response_blocked",
+    "banned",
+];
+
+/// Compiled tables by name.
+pub(crate) type Compiled<T> = BTreeMap<Arc<str>, Arc<T>>;
+
+/// Everything that a route may refer to about its callers.
+#[derive(Debug, Default)]
+pub(crate) struct Callers {
+    pub(crate) quotas: Compiled<Quota>,
+    pub(crate) bans: Compiled<Ban>,
+    pub(crate) issuers: Compiled<Issuer>,
+    pub(crate) api_keys: Arc<ApiKeys>,
+    pub(crate) cors: Compiled<Cors>,
+    pub(crate) resilience: Compiled<Resilience>,
+}
+
+impl Callers {
+    /// Compiles the tables of `items`; what is wrong is reported, and its name excused.
+    pub(super) fn compile(items: &Items<'_>, checks: &Checks<'_>) -> Self {
+        let secret = |reference: &SecretRef, place: &Place<'_>| checks.secret(reference, place);
+        let file = |path: &Path, place: &Place<'_>| checks.public_file(path, place);
+        let sources = rampart_identity::Sources { secret: &secret, file: &file };
+        Self {
+            quotas: each(&items.quotas, |name, raw, place| Quota::compile(name, raw, place)),
+            bans: each(&items.bans, |name, raw, place| Ban::compile(name, raw, &BLAMED, place)),
+            issuers: each(&items.issuers, |name, raw, place| Issuer::compile(name, raw, &sources, place)),
+            api_keys: Arc::new(ApiKeys::compile(
+                items.api_keys.iter().map(|key| (&key.raw, key.place.clone())),
+                SystemTime::now(),
+            )),
+            cors: each(&items.cors, |_, raw, place| Some(Cors::compile(raw, place))),
+            resilience: each(&items.resilience, |name, raw, place| Some(Resilience::compile(name, raw, place))),
+        }
+    }
+}
+
+fn each<R, T>(raws: &Named<'_, R>, mut compile: impl FnMut(&str, &R, &Place<'_>) -> Option<T>) -> Compiled<T> {
+    let mut compiled = BTreeMap::new();
+    for (name, Placed { raw, place }) in raws {
+        match compile(name, raw, place) {
+            Some(good) => drop(compiled.insert(Arc::from(name.as_str()), Arc::new(good))),
+            None => place.report().excuse(name),
+        }
+    }
+    compiled
+}
+
+/// Warns of tables that no route refers to.
+pub(super) fn warn_unused(items: &Items<'_>, routes: &[Placed<'_, RawRoute>], report: &Report) {
+    if !report.is_ok() {
+        return;
+    }
+    let used = |names: &dyn Fn(&RawRoute) -> Vec<String>| -> BTreeSet<String> {
+        routes.iter().flat_map(|route| names(&route.raw)).collect()
+    };
+    let quotas = used(&|route| route.quotas.clone());
+    let everywhere = |name: &str| items.quotas.get(name).is_some_and(|quota| quota.raw.every_route);
+    unused("quota", &items.quotas, "quotas = [\"NAME\"]", |name| quotas.contains(name) || everywhere(name));
+    let cors = used(&|route| route.cors.iter().cloned().collect());
+    unused("cors", &items.cors, "cors = \"NAME\"", |name| cors.contains(name));
+    let resilience = used(&|route| route.resilience.iter().cloned().collect());
+    unused("resilience", &items.resilience, "resilience = \"NAME\"", |name| resilience.contains(name));
+    let issuers =
+        used(&|route| route.identity.iter().flat_map(|identity| identity.issuers.as_slice().to_vec()).collect());
+    unused("issuer", &items.issuers, "identity = { issuers = [\"NAME\"] }", |name| issuers.contains(name));
+}
+
+fn unused<R>(what: &str, tables: &Named<'_, R>, how: &str, used: impl Fn(&str) -> bool) {
+    for (name, placed) in tables.iter().filter(|(name, _)| !used(name)) {
+        let help = format!("`{}` in a route makes use of it", how.replace("NAME", name));
+        placed.place.warn_at_key(format!("no route uses the {what} \"{name}\""), help);
+    }
+}
