@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use rampart_store::testing::Redis as Server;
+use bytes::Bytes;
+use rampart_store::testing::{Options, Redis as Server};
 use rampart_store::{Redis, State, Unavailable};
 use tokio::time::sleep;
 
@@ -126,4 +127,43 @@ async fn nothing_is_sent_twice() {
         unsure += count - least;
     }
     eprintln!("{} calls, {unsure} ran without their answer", calls.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_the_server_ends_are_opened_anew() {
+    let (server, redis, load) = under_load().await;
+    for _ in 0..5 {
+        server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        sleep(Duration::from_millis(300)).await;
+    }
+    until_up(&redis, RECOVERY).await;
+    sleep(Duration::from_millis(700)).await;
+    let calls = load.stop().await;
+    let missed = check_times(&calls);
+    check_skipped(&calls);
+    check_healed(&calls, Duration::from_millis(300));
+    let failed = calls.iter().filter(|call| call.failure.is_some()).count();
+    eprintln!("{} calls, {missed} missed the deadline, {failed} failed", calls.len());
+    assert!(failed > 0, "no connection was ended: the test does not test");
+}
+
+/// It answers, so nothing waits for it: what it refuses is the caller's matter, and what it can do it still does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_memory_refuses_and_stays_up() {
+    let arguments = ["--maxmemory", "2mb", "--maxmemory-policy", "noeviction"].map(str::to_owned).into();
+    let server = Server::start_with(&Options { arguments, ..Options::default() });
+    let redis = start(&server.settings()).await;
+    until_up(&redis, RECOVERY).await;
+    let large = Bytes::from(vec![7; 256 * 1_024]);
+    let mut refused = None;
+    for number in 0..64_u64 {
+        let key = redis.key("test", &number.to_be_bytes(), b"");
+        if let Err(failure) = redis.set(&key, large.clone(), Duration::from_mins(1)).await {
+            refused = Some(failure);
+            break;
+        }
+    }
+    assert!(matches!(&refused, Some(Unavailable::Refused(why)) if why.starts_with("OOM")), "{refused:?}");
+    assert_eq!(redis.state(), State::Up);
+    assert_eq!(redis.get(&redis.key("test", &0_u64.to_be_bytes(), b"")).await, Ok(Some(large)));
 }
