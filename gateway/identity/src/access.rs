@@ -22,6 +22,7 @@ mod claim;
 mod compile;
 mod find;
 mod forward;
+mod metrics;
 mod raw;
 
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use crate::reason::Reason;
 
 pub use compile::Known;
 pub(crate) use compile::compile_scopes;
+pub use metrics::AccessMetrics;
 pub use raw::{RawAccess, RawClaim, RawClaimValue};
 
 /// What a route asks of its callers, checked.

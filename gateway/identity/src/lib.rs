@@ -1,15 +1,20 @@
 //! Who is asking. This floor decides, from what the transport and the header say, which address a request is charged
-//! to, under which id it is logged and to which trace it belongs.
+//! to, who the caller proved to be, whether a route lets it in, under which id it is logged and to which trace it belongs.
 //!
-//! Three questions, one module each:
+//! One question, one module:
 //!
 //! - [`client`]: the client's address, read from hop headers only as far as [`trusted`] proxies vouch for it;
 //! - [`proxy_protocol`] and [`entrance`]: what a balancer in front tells of the connection that it relays;
+//! - [`access`]: what a route asks of its callers, which credential of a request counts, what the upstream is told;
+//! - [`issuer`], [`issuers`], [`jwt`], [`jwks`]: tokens, who signs them, and with which keys;
+//! - [`api_key`]: keys that are made here and known by their digests;
+//! - [`principal`] and [`reason`]: who the caller proved to be, or why it did not; [`sign_in`]: whether that is news;
+//! - [`cors`]: which pages of other origins may read the answers;
 //! - [`request_id`]: an id of 128 bits, made here or taken over from where that is allowed;
 //! - [`trace`]: W3C trace context, passed on when well formed.
 //!
-//! Everything here is a pure function of its arguments: no clock, no randomness, no I/O, no allocation per request.
-//! Nothing here decides whether a request is allowed.
+//! All of it is a pure function of its arguments, clock and randomness included, but for [`issuers`], which fetches keys
+//! beside the requests. A tenant or a subject comes from a credential that was verified, never from what the client says.
 
 pub mod access;
 pub mod api_key;

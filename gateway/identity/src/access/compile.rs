@@ -103,12 +103,13 @@ impl Access {
                 "ask for scopes, which keys have too, or remove api_keys",
             );
         }
-        if raw.api_keys && self.issuers.is_empty() && !known.api_keys.any_may(|key| self.lets_in(key)) {
+        let keys = known.api_keys;
+        if raw.api_keys && self.issuers.is_empty() && !keys.is_empty() && !keys.any_may(|scopes| self.lets_in(scopes)) {
             place
                 .key("scopes")
                 .warn("no [[api_key]] has the scopes that are asked for", "every request will be refused");
         }
-        if let [only] = &*self.any_scope {
+        if let [only] = raw.any_scope.as_slice() {
             place.key("any_scope").warn(
                 format!("of one scope, one is all: the same as scopes = [\"{only}\"]"),
                 "list several, or write it under scopes",

@@ -1,4 +1,5 @@
 mod compiling;
+mod counting;
 mod finding;
 mod permitting;
 mod telling;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
+use zeroize::Zeroize;
 
 /// Characters of the public id.
 pub const ID_CHARACTERS: usize = 16;
@@ -19,7 +20,8 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 /// The largest multiple of 62 in a byte: what lies above would make the first letters likelier.
 const FAIR_BELOW: u8 = 248;
 
-/// A key that was just made. Its text is shown once and kept nowhere; `Debug` does not print it.
+/// A key that was just made. Its text is shown once and kept nowhere: `Debug` does not print it, and it is wiped when
+/// dropped.
 pub struct NewKey {
     text: String,
 }
@@ -138,8 +140,14 @@ fn random_letters<E>(
         let fair = bytes.iter().filter(|&&byte| byte < FAIR_BELOW).take(end - text.len());
         text.extend(fair.map(|&byte| char::from(letter(u32::from(byte % 62)))));
     }
-    bytes.fill(0);
+    bytes.zeroize();
     Ok(())
+}
+
+impl Drop for NewKey {
+    fn drop(&mut self) {
+        self.text.zeroize();
+    }
 }
 
 impl fmt::Debug for NewKey {
