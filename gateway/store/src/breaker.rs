@@ -8,6 +8,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::key::Key;
+
 /// The pause after the first failed probe. It doubles with every further one, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 /// No pause is longer, so no recovery stays unnoticed for longer.
@@ -20,24 +22,24 @@ pub(crate) struct Breaker {
 }
 
 /// A question to the server, whatever it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Probe {
-    /// The slot whose node is asked; any node without.
-    pub(crate) slot: Option<u16>,
+    /// A key whose node is asked; any node without.
+    pub(crate) key: Option<Key>,
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 enum Phase {
     #[default]
     Closed,
     Open {
         probe_at: Instant,
         failures: u32,
-        slot: Option<u16>,
+        key: Option<Key>,
     },
     HalfOpen {
         failures: u32,
-        slot: Option<u16>,
+        key: Option<Key>,
     },
 }
 
@@ -48,12 +50,12 @@ impl Breaker {
         self.phase == Phase::Closed
     }
 
-    /// Opens it, if it is closed; the first probe is due at once. `slot` is that of the command that failed: the probe
+    /// Opens it, if it is closed; the first probe is due at once. `key` is that of the command that failed: the probe
     /// asks the same node of a cluster. True if it was closed.
-    pub(crate) fn trip(&mut self, slot: Option<u16>, now: Instant) -> bool {
+    pub(crate) fn trip(&mut self, key: Option<&Key>, now: Instant) -> bool {
         let closed = self.is_closed();
         if closed {
-            self.phase = Phase::Open { probe_at: now, failures: 0, slot };
+            self.phase = Phase::Open { probe_at: now, failures: 0, key: key.cloned() };
         }
         closed
     }
@@ -68,10 +70,11 @@ impl Breaker {
 
     /// Begins the probe that is due; `None` if none is.
     pub(crate) fn begin_probe(&mut self, now: Instant) -> Option<Probe> {
-        match self.phase {
-            Phase::Open { probe_at, failures, slot } if probe_at <= now => {
-                self.phase = Phase::HalfOpen { failures, slot };
-                Some(Probe { slot })
+        match &self.phase {
+            Phase::Open { probe_at, failures, key } if *probe_at <= now => {
+                let (failures, key) = (*failures, key.clone());
+                self.phase = Phase::HalfOpen { failures, key: key.clone() };
+                Some(Probe { key })
             }
             _ => None,
         }
@@ -79,18 +82,22 @@ impl Breaker {
 
     /// How the probe ended. `random` spreads the pauses of many gateways: half of each is random.
     pub(crate) fn probed(&mut self, good: bool, now: Instant, random: u64) {
-        let Phase::HalfOpen { failures, slot } = self.phase else { return };
+        let Phase::HalfOpen { failures, key } = &mut self.phase else { return };
         self.phase = if good {
             Phase::Closed
         } else {
-            Phase::Open { probe_at: now + pause(failures, random), failures: failures.saturating_add(1), slot }
+            Phase::Open {
+                probe_at: now + pause(*failures, random),
+                failures: failures.saturating_add(1),
+                key: key.take(),
+            }
         };
     }
 
     /// A new connection is there: an open breaker is probed at once.
     pub(crate) fn reconnected(&mut self, now: Instant) {
-        if let Phase::Open { slot, .. } = self.phase {
-            self.phase = Phase::Open { probe_at: now, failures: 0, slot };
+        if let Phase::Open { probe_at, failures, .. } = &mut self.phase {
+            (*probe_at, *failures) = (now, 0);
         }
     }
 }
@@ -111,17 +118,22 @@ mod tests {
     fn one_probe_at_a_time_and_one_success_closes() {
         let start = Instant::now();
         let mut breaker = Breaker::default();
+        let (seven, nine) = (Key::new("test", "key", b"7", b""), Key::new("test", "key", b"9", b""));
         assert!(breaker.is_closed());
         assert_eq!((breaker.probe_at(), breaker.begin_probe(start)), (None, None));
-        assert!(breaker.trip(Some(7), start));
-        assert!(!breaker.trip(Some(9), start), "it is open already");
-        assert_eq!(breaker.begin_probe(start), Some(Probe { slot: Some(7) }), "at once, at the node that failed");
+        assert!(breaker.trip(Some(&seven), start));
+        assert!(!breaker.trip(Some(&nine), start), "it is open already");
+        assert_eq!(
+            breaker.begin_probe(start),
+            Some(Probe { key: Some(seven.clone()) }),
+            "at once, at the node that failed"
+        );
         assert_eq!(breaker.begin_probe(start), None, "while one is under way no other begins");
         breaker.probed(false, start, 0);
         assert!(!breaker.is_closed());
         assert_eq!(breaker.begin_probe(start), None, "not before the pause is over");
         assert_eq!(breaker.probe_at(), Some(start + FIRST_PAUSE / 2));
-        assert_eq!(breaker.begin_probe(start + FIRST_PAUSE), Some(Probe { slot: Some(7) }));
+        assert_eq!(breaker.begin_probe(start + FIRST_PAUSE), Some(Probe { key: Some(seven) }));
         breaker.probed(true, start + FIRST_PAUSE, 0);
         assert!(breaker.is_closed());
     }
@@ -150,7 +162,7 @@ mod tests {
             breaker.probed(false, due, 3);
         }
         breaker.reconnected(start);
-        assert_eq!(breaker.begin_probe(start), Some(Probe { slot: None }));
+        assert_eq!(breaker.begin_probe(start), Some(Probe { key: None }));
         breaker.reconnected(start);
         assert_eq!(breaker.probe_at(), None, "the one under way is waited for");
     }

@@ -8,6 +8,7 @@ use fred::interfaces::ClientLike;
 use tokio::sync::watch;
 
 use crate::config::RedisConfig;
+use crate::key::Key;
 use crate::metrics::{ConnectionCounts, Metrics};
 use crate::pool::Connection;
 use crate::random::random;
@@ -73,8 +74,8 @@ impl Inner {
 
     /// A command missed its deadline: what holds one connection up holds the others up as well, so all are probed
     /// before they are used again, and no other request has to find out.
-    pub(crate) fn trip_all(&self, slot: Option<u16>) {
-        let tripped = self.connections().iter().filter(|connection| connection.trip(slot)).count();
+    pub(crate) fn trip_all(&self, key: Option<&Key>) {
+        let tripped = self.connections().iter().filter(|connection| connection.trip(key)).count();
         if tripped > 0 {
             self.metrics.tripped("deadline");
             log::debug!("redis: no answer within {:?}", self.config.command_deadline);
@@ -83,8 +84,8 @@ impl Inner {
     }
 
     /// A connection ended under a command. The others find out by themselves, at once.
-    pub(crate) fn trip(&self, connection: &Connection, slot: Option<u16>) {
-        if connection.trip(slot) {
+    pub(crate) fn trip(&self, connection: &Connection, key: Option<&Key>) {
+        if connection.trip(key) {
             self.metrics.tripped("lost");
         }
         self.refresh();

@@ -30,6 +30,15 @@ impl Key {
         Self(name.into())
     }
 
+    /// A key of `kind` in the same slot.
+    pub(crate) fn neighbour(&self, prefix: &str, kind: &str) -> Self {
+        let tagged = self.0.find('{').and_then(|open| {
+            let after = self.0.get(open..)?;
+            after.get(..=after.find('}')?)
+        });
+        Self(format!("{prefix}:{kind}:{}", tagged.unwrap_or_default()).into())
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -97,6 +106,9 @@ mod tests {
             assert_eq!(key.as_str(), expect);
             let same_slot = Key::new("other", "ban", tag, b"x");
             assert_eq!(key.slot(), same_slot.slot(), "the tag alone decides");
+            let neighbour = key.neighbour("rampart", "probe");
+            assert!(neighbour.as_str().starts_with("rampart:probe:{"), "{neighbour:?}");
+            assert_eq!(key.slot(), neighbour.slot());
         }
         check(b"\x01\xff", b"a}", "rampart:quota:{01ff}:617d");
         check(b"}", b"", "rampart:quota:{7d}");

@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use crate::address::Address;
 use crate::breaker::Breaker;
 use crate::config::{RedisConfig, Servers};
+use crate::key::Key;
 use crate::tls::{self, TlsError};
 
 /// A connection is given up when nothing came for this long, beyond the command deadline, after something was sent.
@@ -68,8 +69,8 @@ impl Connection {
     }
 
     /// True if it was closed.
-    pub(crate) fn trip(&self, slot: Option<u16>) -> bool {
-        let tripped = self.breaker.lock().trip(slot, Instant::now());
+    pub(crate) fn trip(&self, key: Option<&Key>) -> bool {
+        let tripped = self.breaker.lock().trip(key, Instant::now());
         if tripped {
             self.wake.notify_one();
         }

@@ -133,7 +133,7 @@ impl Redis {
         debug_assert!(keys.windows(2).all(|pair| matches!(pair, [a, b] if a.slot() == b.slot())), "{keys:?}");
         let names: Vec<fred::types::Key> = keys.iter().map(|key| key.as_str().into()).collect();
         let values: Vec<Reply> = args.iter().map(Reply::from).collect();
-        let reply = self.run(script.name(), keys.first().map(Key::slot), |client| {
+        let reply = self.run(script.name(), keys.first(), |client| {
             let (names, values) = (names.clone(), values.clone());
             async move {
                 let known = client.evalsha(script.digest(), names.clone(), values.clone()).await;
@@ -150,7 +150,7 @@ impl Redis {
 
     /// The value of `key`; `None` if there is none.
     pub async fn get(&self, key: &Key) -> Result<Option<Bytes>, Unavailable> {
-        let reply = self.run("get", Some(key.slot()), |client| async move { client.get(key.as_str()).await });
+        let reply = self.run("get", Some(key), |client| async move { client.get(key.as_str()).await });
         match Value::from(reply.await?) {
             Value::Bytes(bytes) => Ok(Some(bytes)),
             Value::Nil | Value::Int(_) | Value::List(_) => Ok(None),
@@ -160,7 +160,7 @@ impl Redis {
     /// Stores `value` for `lifetime`, which is at least a millisecond.
     pub async fn set(&self, key: &Key, value: Bytes, lifetime: Duration) -> Result<(), Unavailable> {
         let milliseconds = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX).max(1);
-        let reply = self.run("set", Some(key.slot()), |client| {
+        let reply = self.run("set", Some(key), |client| {
             let value = value.clone();
             async move { client.set(key.as_str(), value, Some(Expiration::PX(milliseconds)), None, false).await }
         });
@@ -169,7 +169,7 @@ impl Redis {
 
     /// Deletes `key`; true if it was there.
     pub async fn del(&self, key: &Key) -> Result<bool, Unavailable> {
-        let reply = self.run("del", Some(key.slot()), |client| async move { client.del(key.as_str()).await });
+        let reply = self.run("del", Some(key), |client| async move { client.del(key.as_str()).await });
         Ok(Value::from(reply.await?).int() == Some(1))
     }
 
@@ -201,7 +201,7 @@ impl Redis {
     }
 
     /// One command: a usable connection, one deadline, the breaker, the metrics.
-    async fn run<F, W>(&self, name: &'static str, slot: Option<u16>, call: F) -> Result<Reply, Unavailable>
+    async fn run<F, W>(&self, name: &'static str, key: Option<&Key>, call: F) -> Result<Reply, Unavailable>
     where
         F: Fn(Client) -> W,
         W: Future<Output = Result<Reply, Error>>,
@@ -221,8 +221,8 @@ impl Redis {
         };
         inner.metrics.command(name, outcome, begun.elapsed().as_secs_f64());
         match outcome {
-            Outcome::Deadline => inner.trip_all(slot),
-            Outcome::Lost => inner.trip(connection, slot),
+            Outcome::Deadline => inner.trip_all(key),
+            Outcome::Lost => inner.trip(connection, key),
             Outcome::Ok | Outcome::Refused | Outcome::Skipped => {}
         }
         result

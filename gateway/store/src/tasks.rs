@@ -7,15 +7,17 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use fred::clients::Client;
-use fred::interfaces::{ClientLike, EventInterface};
-use fred::types::{ClusterHash, ConnectHandle, CustomCommand, Value as Reply};
+use fred::interfaces::{ClientLike, EventInterface, KeysInterface};
+use fred::types::{ConnectHandle, Expiration, Value as Reply};
 use parking_lot::Mutex;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{interval, sleep, timeout};
 
 use crate::breaker::{Probe, pause};
+use crate::error::{Meaning, meaning};
 use crate::inner::Inner;
+use crate::key::Key;
 use crate::pool::{self, Connection};
 use crate::random::random;
 use crate::redis::{Redis, State};
@@ -27,6 +29,8 @@ use crate::value::Arg;
 const REFRESH: Duration = Duration::from_millis(50);
 /// How often files of TLS that could not be read are tried again.
 const REREAD: Duration = Duration::from_secs(2);
+/// How long what a probe writes stays, in milliseconds.
+const PROBE_MS: i64 = 1_000;
 /// A connection that lasted this long was a good one.
 const LASTING: Duration = Duration::from_secs(10);
 /// How often this gateway says that it is alive.
@@ -179,14 +183,20 @@ async fn probe(inner: &Inner, connection: &Connection) {
     }
 }
 
-async fn is_answered(inner: &Inner, connection: &Connection, question: Probe) -> bool {
+/// A write, to the node that did not answer: a server that answers `PING` may still hold all writes back (`CLIENT PAUSE`,
+/// `FAILOVER`), or have become a replica. What it refuses, it answered.
+async fn is_answered(inner: &Inner, connection: &Connection, probe: Probe) -> bool {
     if !connection.client.is_connected() {
         return false;
     }
-    let hash = question.slot.map_or(ClusterHash::Random, ClusterHash::Custom);
-    let ping = CustomCommand::new_static("PING", hash, false);
-    let answer = connection.client.custom::<Reply, Reply>(ping, Vec::new());
-    matches!(timeout(inner.config.command_deadline, answer).await, Ok(Ok(_)))
+    let prefix = &inner.config.prefix;
+    let key = probe.key.map_or_else(|| Key::new(prefix, "probe", b"0", b""), |key| key.neighbour(prefix, "probe"));
+    let write = connection.client.set::<Reply, _, _>(key.as_str(), "", Some(Expiration::PX(PROBE_MS)), None, false);
+    match timeout(inner.config.command_deadline, write).await {
+        Ok(Err(error)) => matches!(meaning(&error), Meaning::Refused | Meaning::Moved),
+        Ok(Ok(_)) => true,
+        Err(_) => false,
+    }
 }
 
 /// Keeps the state true where nothing is asked.
