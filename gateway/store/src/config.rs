@@ -23,7 +23,7 @@ const MAX_PREFIX: usize = 32;
 const COMMAND_DEADLINES: (RawDuration, RawDuration) = (RawDuration::millis(10), RawDuration::secs(1));
 const CONNECT_DEADLINES: (RawDuration, RawDuration) = (RawDuration::millis(100), RawDuration::secs(30));
 
-/// How to reach Redis, and how to use it.
+/// How to reach Redis, and how to use it. Two that are equal need no new connections.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RedisConfig {
     /// What the servers are.

@@ -84,6 +84,13 @@ fn rotation_opens_what_was_sealed_before() {
 }
 
 #[test]
+fn keys_of_the_same_secrets_are_equal() {
+    assert_eq!(key(OLD, Some(NEW)), key(OLD, Some(NEW)));
+    assert_ne!(key(OLD, Some(NEW)), key(OLD, None));
+    assert_ne!(key(OLD, None), key(NEW, None));
+}
+
+#[test]
 fn it_never_prints_itself() {
     assert_eq!(format!("{:?}", key(OLD, Some(NEW))), "ClusterKey([redacted])");
 }

@@ -100,6 +100,23 @@ async fn a_restarted_server_is_back_at_once() {
     check_healed(&calls, Duration::from_millis(300));
 }
 
+/// It answers `PING` all the time: who probed with that would send it request after request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_holds_writes_back_costs_those_under_way_one_deadline() {
+    let (server, redis, load) = under_load().await;
+    server.command(&["CLIENT", "PAUSE", "1500", "WRITE"]);
+    until_down(&redis, RECOVERY).await;
+    until_up(&redis, RECOVERY).await;
+    sleep(Duration::from_secs(1)).await;
+    let calls = load.stop().await;
+    let missed = check_times(&calls);
+    let skipped = check_skipped(&calls);
+    eprintln!("{} calls, {missed} missed the deadline, {skipped} not made", calls.len());
+    assert!(missed <= 2 * usize::try_from(WORKERS).unwrap(), "{missed}");
+    assert!(skipped > 500, "{skipped}");
+    check_healed(&calls, Duration::from_millis(300));
+}
+
 /// A script that counts runs at most once per call, whatever happens to its answer, and once where it was answered.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_sent_twice() {
