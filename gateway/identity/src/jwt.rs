@@ -28,3 +28,8 @@ pub const MAX_TOKEN_BYTES: usize = 8 * 1_024;
 
 /// The longest header of a token, decoded, in bytes.
 pub const MAX_HEADER_BYTES: usize = 2 * 1_024;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

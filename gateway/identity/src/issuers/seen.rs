@@ -149,7 +149,11 @@ mod tests {
             seen.put(token, &[0; 16], 800, good(0));
             assert!(seen.get(used, &[0; 16], &[0; 16]).is_some(), "{index}");
         }
-        let kept: usize = seen.shards.iter().map(|shard| shard.lock().young.len() + shard.lock().old.len()).sum();
+        let count = |shard: &Mutex<Shard>| {
+            let shard = shard.lock();
+            shard.young.len() + shard.old.len()
+        };
+        let kept: usize = seen.shards.iter().map(count).sum();
         let most = 2 * SHARDS * GENERATION_BYTES / (800 + ENTRY_BYTES);
         assert!(kept <= most && kept > most / 3, "{kept} of {most}");
         assert!(seen.get(seen.hash(&0_usize.to_be_bytes()).unwrap(), &[0; 16], &[0; 16]).is_none());
