@@ -67,7 +67,9 @@ impl Limits {
     /// What has to go on in the background while there is a store: corrects counts after answers, renews the leases of
     /// requests in flight, and exchanges bans with the other gateways. Never ends.
     pub async fn run(&self, clock: impl Fn() -> Micros) {
-        tokio::join!(self.inner.shared.run(), self.inner.bans.run(|| self.inner.shared.redis(), clock));
+        let bans = self.inner.bans.run(|| self.inner.shared.redis(), clock);
+        // On the heap: scripts and their arguments make them large.
+        tokio::join!(Box::pin(self.inner.shared.run()), Box::pin(bans));
     }
 
     /// Sends the corrections that wait: for a gateway that is about to stop, after its last answer.

@@ -16,6 +16,9 @@ mod subject;
 mod suspects;
 mod table;
 
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -57,4 +57,9 @@ impl Suspects {
     pub(super) fn acquit(&mut self, subject: Subject) {
         self.logs.remove(&subject);
     }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.logs.len()
+    }
 }

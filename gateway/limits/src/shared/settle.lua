@@ -4,7 +4,7 @@
 --   3 window:      b span; units to add, or to give back to the window of `moment`
 --   4 end a lease
 --   5 renew a lease; b how long it lasts
--- Reply: how many corrections.
+-- Reply: time.
 
 local now = time()
 
@@ -29,4 +29,4 @@ for index, key in ipairs(KEYS) do
     lease_write(key, b, lease, now)
   end
 end
-return #KEYS
+return now

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::scripts::Reply;
-use crate::algorithm::Standing;
+use crate::algorithm::{Rule, Standing};
 use crate::local::Local;
 use crate::micros::Micros;
 use crate::state::{Charge, Demand, Held, Outcome, QuotaState, Source};
@@ -101,7 +101,12 @@ impl Verdict {
 pub(super) fn state_of(charge: &Charge, standing: &Standing, source: Source) -> QuotaState {
     let quota = Arc::clone(&charge.quota);
     let outcome = if standing.allowed { Outcome::Allowed } else { Outcome::Refused }.in_mode(quota.mode);
-    let retry_after_s = if standing.allowed { 0 } else { seconds(standing.retry_us).max(1) };
+    let retry_us = match quota.rule {
+        // It will never be had: as the memory of a gateway says it, too.
+        Rule::Gcra { burst, period_us, .. } if charge.cost > burst => period_us,
+        _ => standing.retry_us,
+    };
+    let retry_after_s = if standing.allowed { 0 } else { seconds(retry_us).max(1) };
     QuotaState {
         limit: quota.rule.limit(),
         remaining: standing.remaining,

@@ -9,7 +9,7 @@ use rampart_store::testing::Cluster;
 use tokio::time::sleep;
 
 use crate::oracle::{charge, quota};
-use crate::{DEADLINE, Gateway, SLACK, eventually, is_allowed};
+use crate::{DEADLINE, Gateway, SLACK, Stalls, eventually, is_allowed};
 
 /// A key whose first part is `first`.
 fn key(first: u16, whole: u8) -> KeyHash {
@@ -19,7 +19,7 @@ fn key(first: u16, whole: u8) -> KeyHash {
     KeyHash(bytes)
 }
 
-async fn scripts(cluster: &mut Cluster) -> u64 {
+fn scripts(cluster: &mut Cluster) -> u64 {
     let mut calls = 0;
     for node in cluster.nodes() {
         let info = node.command(&["INFO", "commandstats"]);
@@ -34,7 +34,7 @@ async fn scripts(cluster: &mut Cluster) -> u64 {
 async fn quotas_of_one_client_share_a_slot_and_others_are_given_back() {
     let mut cluster = Cluster::start();
     let gateway = Gateway::start(&cluster.settings()).await;
-    let wide = quota("wide", "limit = 1\nper = \"200d\"\nburst = 1000");
+    let wide = quota("wide", "limit = 1\nper = \"8h\"\nburst = 1000");
     let log = quota("log", "algorithm = \"sliding_log\"\nlimit = 1000\nper = \"1d\"");
     let narrow = quota("narrow", "algorithm = \"window\"\nlimit = 3\nper = \"200d\"");
     let at = |quota: &Arc<_>, key| Charge { quota: Arc::clone(quota), key, cost: 1 };
@@ -42,13 +42,13 @@ async fn quotas_of_one_client_share_a_slot_and_others_are_given_back() {
     for first in 0..300 {
         gateway.take_all(&[at(&wide, key(first, 0))]).await;
     }
-    let before = scripts(&mut cluster).await;
+    let before = scripts(&mut cluster);
     for first in 0..200 {
         let demand = [at(&wide, key(first, 1)), at(&log, key(first, 2)), at(&narrow, key(first, 3))];
         let settled = gateway.take_all(&demand).await;
         assert!(is_allowed(&settled) && settled.states.iter().all(|state| state.source == Source::Redis));
     }
-    let made = scripts(&mut cluster).await - before;
+    let made = scripts(&mut cluster) - before;
     eprintln!("200 requests of three quotas of one client each: {made} scripts");
     assert!((200..=220).contains(&made), "{made}");
 
@@ -73,40 +73,44 @@ async fn quotas_of_one_client_share_a_slot_and_others_are_given_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn slots_move_under_load() {
     let mut cluster = Cluster::start();
-    let gateway = Arc::new(Gateway::start(&cluster.settings()).await);
+    let gateway = Arc::new(Gateway::start_with(DEADLINE, &cluster.settings()).await);
     let quota = quota("generous", "limit = 1000000\nper = \"1s\"");
     let stop = Arc::new(AtomicBool::new(false));
+    let stalls = Stalls::watch();
     let mut workers = Vec::new();
     for worker in 0..6_u64 {
         let (gateway, quota, stop) = (Arc::clone(&gateway), Arc::clone(&quota), Arc::clone(&stop));
         workers.push(tokio::spawn(async move {
-            let (mut number, mut made, mut alone) = (worker, 0_u64, 0_u64);
+            let (mut number, mut made, mut alone, mut longest) = (worker, 0_u64, 0_u64, Duration::ZERO);
             while !stop.load(Ordering::Relaxed) {
                 number += 6;
                 let begun = std::time::Instant::now();
                 let state = gateway.take_all(&[charge(&quota, number, 1)]).await.states[0].clone();
                 assert_eq!(state.outcome, Outcome::Allowed);
-                assert!(begun.elapsed() <= DEADLINE + SLACK, "{:?}", begun.elapsed());
+                longest = longest.max(begun.elapsed());
                 made += 1;
                 alone += u64::from(state.source == Source::Fallback);
+                // A decision without Redis waits for nothing: a loop of them would keep the thread to itself.
+                sleep(Duration::from_millis(1)).await;
             }
-            (made, alone)
+            (made, alone, longest)
         }));
     }
     sleep(Duration::from_millis(300)).await;
-    tokio::task::spawn_blocking(move || {
+    let moved = tokio::task::spawn_blocking(move || {
         cluster.reshard(300, Duration::from_millis(2));
         cluster
-    })
-    .await
-    .map(|_cluster| stop.store(true, Ordering::Relaxed))
-    .unwrap();
-    let (mut made, mut alone) = (0, 0);
+    });
+    let _cluster = moved.await.unwrap();
+    stop.store(true, Ordering::Relaxed);
+    let (mut made, mut alone, mut longest) = (0, 0, Duration::ZERO);
     for worker in workers {
-        let (more, without) = worker.await.unwrap();
-        (made, alone) = (made + more, alone + without);
+        let (more, without, took) = worker.await.unwrap();
+        (made, alone, longest) = (made + more, alone + without, longest.max(took));
     }
-    eprintln!("300 slots moved: {made} decisions, {alone} without Redis");
+    let stall = stalls.worst();
+    eprintln!("300 slots moved: {made} decisions, {alone} without Redis, longest {longest:?}, stalls of {stall:?}");
+    assert!(longest <= DEADLINE + SLACK + stall, "{longest:?}");
     assert!(alone * 10 <= made, "{alone} of {made}");
     eventually("it is usable", || gateway.redis.usable()).await;
 }

@@ -52,8 +52,8 @@ async fn what_does_not_come_back_is_given_out_exactly_once() {
         ("algorithm = \"sliding_log\"\nlimit = 1000\nper = \"1h\"", 3, 999),
         ("algorithm = \"window\"\nlimit = 2000\nper = \"200d\"", 1, 2_000),
         ("algorithm = \"window\"\nlimit = 2000\nper = \"month\"", 7, 1_995),
-        ("limit = 1\nper = \"200d\"\nburst = 2000", 1, 2_000),
-        ("limit = 3\nper = \"200d\"\nburst = 1999", 2, 1_998),
+        ("limit = 1\nper = \"4h\"\nburst = 2000", 1, 2_000),
+        ("limit = 3\nper = \"12h\"\nburst = 1999", 2, 1_998),
     ];
     for (index, (text, cost, expect)) in cases.into_iter().enumerate() {
         let quota = quota(&format!("q{index}"), text);
@@ -164,11 +164,11 @@ async fn all_are_charged_or_none() {
     let server = Server::start();
     let gateway = Gateway::start(&server.settings()).await;
     let narrow = quota("narrow", "algorithm = \"window\"\nlimit = 3\nper = \"200d\"");
-    let wide = quota("wide", "limit = 1\nper = \"200d\"\nburst = 100");
+    let wide = quota("wide", "limit = 1\nper = \"8h\"\nburst = 100");
     let log = quota("log", "algorithm = \"sliding_log\"\nlimit = 100\nper = \"1d\"");
     let flights = quota("flights", "concurrency = 100");
-    let own = quota("own", "limit = 1\nper = \"200d\"\nburst = 100\nscope = \"instance\"");
-    let shadow = quota("shadow", "limit = 1\nper = \"200d\"\nburst = 2\nmode = \"shadow\"");
+    let own = quota("own", "limit = 1\nper = \"8h\"\nburst = 100\nscope = \"instance\"");
+    let shadow = quota("shadow", "limit = 1\nper = \"8h\"\nburst = 2\nmode = \"shadow\"");
     let all = [&wide, &log, &narrow, &flights, &own, &shadow].map(|quota| charge(quota, 7, 1));
     let mut kept = Vec::new();
     for round in 0..8 {

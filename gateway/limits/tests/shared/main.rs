@@ -4,7 +4,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     clippy::indexing_slicing,
     reason = "test code: a broken expectation must stop the test where it broke"
 )]
@@ -18,6 +17,7 @@ mod oracle;
 mod settlement;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rampart_limits::{Charge, Limits, LimitsConfig, Metrics, Micros, Quota, Settled};
@@ -42,10 +42,15 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway on the servers of `settings`, which are there.
+    /// A gateway on the servers of `settings`, which are there. Its deadline is long: on a busy machine none is missed.
     pub(crate) async fn start(settings: &str) -> Self {
+        Self::start_with(Duration::from_secs(1), settings).await
+    }
+
+    /// A gateway that waits for a command for `deadline`.
+    pub(crate) async fn start_with(deadline: Duration, settings: &str) -> Self {
         let settings =
-            format!("command_deadline = \"{}ms\"\nconnect_deadline = \"500ms\"\n{settings}", DEADLINE.as_millis());
+            format!("command_deadline = \"{}ms\"\nconnect_deadline = \"1s\"\n{settings}", deadline.as_millis());
         let redis = Redis::start(config(&settings, ""), &rampart_store::Metrics::default()).await;
         let limits = Limits::new(&LimitsConfig::default(), Metrics::default());
         limits.attach(Some(redis.clone()));
@@ -60,9 +65,14 @@ impl Gateway {
 
     /// So many gateways, each of which knows of the others.
     pub(crate) async fn several(count: u32, settings: &str) -> Vec<Self> {
+        Self::several_with(Duration::from_secs(1), count, settings).await
+    }
+
+    /// So many gateways that wait for a command for `deadline`.
+    pub(crate) async fn several_with(deadline: Duration, count: u32, settings: &str) -> Vec<Self> {
         let mut gateways = Vec::new();
         for _ in 0..count {
-            gateways.push(Self::start(settings).await);
+            gateways.push(Self::start_with(deadline, settings).await);
         }
         eventually("the gateways have counted each other", || {
             gateways.iter().all(|gateway| gateway.redis.instances() == count)
@@ -84,6 +94,35 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.background.abort();
+    }
+}
+
+/// How long this machine let a thread wait that only slept, at the worst: other processes share it.
+pub(crate) struct Stalls {
+    stop: Arc<AtomicBool>,
+    watch: std::thread::JoinHandle<Duration>,
+}
+
+impl Stalls {
+    pub(crate) fn watch() -> Self {
+        const NAP: Duration = Duration::from_millis(5);
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&stop);
+        let watch = std::thread::spawn(move || {
+            let mut worst = Duration::ZERO;
+            while !seen.load(Ordering::Relaxed) {
+                let begun = Instant::now();
+                std::thread::sleep(NAP);
+                worst = worst.max(begun.elapsed().saturating_sub(NAP));
+            }
+            worst
+        });
+        Self { stop, watch }
+    }
+
+    pub(crate) fn worst(self) -> Duration {
+        self.stop.store(true, Ordering::Relaxed);
+        self.watch.join().unwrap()
     }
 }
 

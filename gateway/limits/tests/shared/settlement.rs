@@ -17,7 +17,7 @@ async fn remaining(gateway: &Gateway, quota: &std::sync::Arc<rampart_limits::Quo
 async fn costs_are_settled_after_the_answer() {
     let server = Server::start();
     let gateway = Gateway::start(&server.settings()).await;
-    let rules = ["algorithm = \"window\"\nlimit = 10000\nper = \"200d\"", "limit = 1\nper = \"200d\"\nburst = 10000"];
+    let rules = ["algorithm = \"window\"\nlimit = 10000\nper = \"200d\"", "limit = 1\nper = \"30m\"\nburst = 10000"];
     for (index, rule) in rules.into_iter().enumerate() {
         let tokens = quota(&format!("t{index}"), &format!("{rule}\ncost = \"llm_tokens\"\nreserve = 500"));
         let hits = quota(&format!("h{index}"), &format!("{rule}\ncost = 10\ncount_cache_hits = false"));
@@ -46,8 +46,7 @@ async fn costs_are_settled_after_the_answer() {
 async fn moments_of_a_log_are_given_back() {
     let server = Server::start();
     let gateway = Gateway::start(&server.settings()).await;
-    let log =
-        quota("log", "algorithm = \"sliding_log\"\nlimit = 9\nper = \"1h\"\ncost = 3\ncount_cache_hits = false");
+    let log = quota("log", "algorithm = \"sliding_log\"\nlimit = 9\nper = \"1h\"\ncost = 3\ncount_cache_hits = false");
     let hit = Actual { cache_hit: true, ..Actual::default() };
     for expect in [6, 3, 0] {
         let settled = gateway.take(&log, 1, 3).await;
