@@ -83,3 +83,6 @@ fn write_string(text: &mut String, value: &str) {
     }
     text.push('"');
 }
+
+#[cfg(test)]
+mod tests;

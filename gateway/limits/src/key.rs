@@ -288,3 +288,6 @@ fn concat(low: [u8; 8], high: [u8; 8]) -> [u8; 16] {
 fn low(word: u128) -> u64 {
     word as u64
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,3 +106,6 @@ fn civil(day: u64) -> (u64, u64, u64) {
 fn is_leap(year: u64) -> bool {
     year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
+
+#[cfg(test)]
+mod tests;

@@ -265,3 +265,6 @@ impl Chunks {
 fn narrow(bits: u64) -> u32 {
     u32::try_from(bits).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

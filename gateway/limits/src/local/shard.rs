@@ -376,7 +376,7 @@ impl Shard {
     }
 
     fn full(&self) -> Tried {
-        Tried::Full(Micros(self.table.idle_from().unwrap_or(0)))
+        Tried::Full(Micros(self.table.idle_from()))
     }
 }
 

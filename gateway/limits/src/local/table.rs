@@ -38,6 +38,8 @@ pub(super) struct Table {
     slots: Vec<Slot>,
     /// For each block a moment before which none of its entries is idle.
     bounds: Vec<u64>,
+    /// A moment before which no entry at all is idle.
+    earliest: u64,
     len: usize,
     /// Where the search for idle entries goes on.
     hand: usize,
@@ -97,9 +99,12 @@ impl Table {
     /// Removes the entries that are idle at `now` of the next block that has any, and tells each to `removed`. Returns
     /// how many: 0 only if no entry of the table is idle.
     pub(super) fn evict(&mut self, now: u64, mut removed: impl FnMut(Key, Entry)) -> usize {
+        if now < self.earliest {
+            return 0;
+        }
         let blocks = self.bounds.len();
-        for step in 0..blocks {
-            let block = (self.hand + step) % blocks;
+        let hand = self.hand.min(blocks);
+        for block in (hand..blocks).chain(0..hand) {
             if self.bounds.get(block).is_some_and(|bound| *bound <= now) {
                 let count = self.evict_block(block, now, &mut removed);
                 if count > 0 {
@@ -108,12 +113,14 @@ impl Table {
                 }
             }
         }
+        // All blocks were looked at, or known to be live: the bound is true for now.
+        self.earliest = self.bounds.iter().min().copied().unwrap_or(u64::MAX);
         0
     }
 
-    /// The first moment at which an entry can be idle.
-    pub(super) fn idle_from(&self) -> Option<u64> {
-        self.bounds.iter().min().copied()
+    /// A moment before which no entry is idle; after an eviction in vain, the first at which one can be.
+    pub(super) fn idle_from(&self) -> u64 {
+        self.earliest
     }
 
     /// Places, free ones included.
@@ -132,6 +139,7 @@ impl Table {
             // All zeros: taken from the allocator without being written to.
             slots: vec![FREE; places],
             bounds: vec![u64::MAX; places.div_ceil(BLOCK)],
+            earliest: u64::MAX,
             len: 0,
             hand: 0,
         };
@@ -199,6 +207,7 @@ impl Table {
         if let Some(bound) = self.bounds.get_mut(at / BLOCK) {
             *bound = (*bound).min(idle_from);
         }
+        self.earliest = self.earliest.min(idle_from);
     }
 
     /// Frees a place, and moves entries up that would not be found behind it.
@@ -256,3 +265,6 @@ fn home([_, high]: Key, places: usize) -> usize {
 fn entry([_, _, idle_from, word]: Slot) -> Entry {
     Entry { idle_from, word }
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,6 +116,12 @@ fn compile_rule(raw: &RawQuota, place: &Place<'_>) -> Option<Rule> {
             let burst = raw.burst.unwrap_or(limit);
             if burst > MAX_UNITS {
                 place.key("burst").error(format!("{burst} is too much: at most {MAX_UNITS}"));
+            } else if u128::from(burst) * u128::from(period_us) > u128::from(limit) * LONGEST_PER.get().as_micros() {
+                // A backlog is counted up to that long; a larger bucket would never be full.
+                place.key("burst").error_help(
+                    format!("at this rate a burst of {burst} comes back only after more than {LONGEST_PER}"),
+                    "lower it, or raise `limit`; \"window\" counts from one date to the next",
+                );
             }
             Some(Rule::Gcra { limit, burst: burst.min(MAX_UNITS), period_us })
         }
@@ -337,3 +343,6 @@ fn warn_of_free_choice(parts: &[KeyPart], place: &Place<'_>) {
         place.key("key").warn("all clients together share this quota", "add \"client_address\" to give each its own");
     }
 }
+
+#[cfg(test)]
+mod tests;

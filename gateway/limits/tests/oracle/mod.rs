@@ -3,7 +3,6 @@
 //! Nothing of the crate's arithmetic is used here. The steady rate is judged by its definition: over every span that
 //! ends now, what was taken is at most `burst` plus what the rate gives for the span.
 #![allow(dead_code, clippy::allow_attributes, reason = "each user needs another part")]
-
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -158,6 +157,12 @@ impl Numbers {
     }
 
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        u64::try_from(u128::from(self.next()) * u128::from(bound) >> 64).unwrap_or(0)
+        u64::try_from((u128::from(self.next()) * u128::from(bound)) >> 64).unwrap_or(0)
     }
+}
+
+/// Nanoseconds that this thread has run, where the system tells: others share the machine. Else 0.
+pub(crate) fn cpu_ns() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    stat.split_whitespace().next().and_then(|ns| ns.parse().ok()).unwrap_or(0)
 }
