@@ -210,48 +210,49 @@ async fn nobody_there() {
 #[tokio::test]
 async fn plain_http_is_only_spoken_where_that_is_allowed() {
     let server = Server::plain(|_| ok("plain")).await;
-    let (_, pem, _) = authority();
+    let pem = authority().pem();
     let client = Client::new(&Options { authorities: Some(pem.into_bytes()), plain_http: false }).unwrap();
     let error = client.get(&server.url("/?token=s3cr3t"), 1_000, DEADLINE).await.unwrap_err();
     assert!(matches!(&error, FetchError::PlainHttp { host } if host == "127.0.0.1"), "{error}");
     assert!(!error.to_string().contains("s3cr3t"));
 }
 
-/// An authority, its certificate in PEM, and how a server with a certificate for `names` speaks TLS.
-fn authority()
--> (CertifiedIssuer<'static, KeyPair>, String, fn(&CertifiedIssuer<'static, KeyPair>, &[&str]) -> Arc<ServerConfig>) {
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+fn authority() -> Authority {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let pem = authority.pem();
-    (authority, pem, |authority, names| {
-        let key = KeyPair::generate().unwrap();
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, authority).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        Arc::new(config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], private).unwrap())
-    })
+    Authority::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// How a server with a certificate for `names` speaks TLS.
+fn certified(authority: &Authority, names: &[&str]) -> Arc<ServerConfig> {
+    let key = KeyPair::generate().unwrap();
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let certificate = CertificateParams::new(names).unwrap().signed_by(&key, authority).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], private).unwrap())
 }
 
 #[tokio::test]
 async fn certificates_have_to_be_good() {
-    let (ours, pem, config) = authority();
-    let (stranger, strange_pem, _) = authority();
+    let (ours, stranger) = (authority(), authority());
+    let (pem, strange_pem) = (ours.pem(), stranger.pem());
     let trusting =
         |pem: &str| Client::new(&Options { authorities: Some(pem.as_bytes().to_vec()), plain_http: false }).unwrap();
-    let good = Server::start(Some(config(&ours, &["127.0.0.1", "localhost"])), |_| ok("secure")).await;
+    let good = Server::start(Some(certified(&ours, &["127.0.0.1", "localhost"])), |_| ok("secure")).await;
     for host in ["127.0.0.1", "localhost"] {
         let response = trusting(&pem).get(&format!("https://{host}:{}/", good.port), 100, DEADLINE).await.unwrap();
         assert_eq!(&response.body[..], b"secure");
     }
     let url = format!("https://127.0.0.1:{}/", good.port);
     assert_eq!(trusting(&strange_pem).get(&url, 100, DEADLINE).await.unwrap_err().kind(), "tls", "another authority");
-    let others = Server::start(Some(config(&ours, &["other.example"])), |_| ok("secure")).await;
+    let others = Server::start(Some(certified(&ours, &["other.example"])), |_| ok("secure")).await;
     let url = format!("https://127.0.0.1:{}/", others.port);
     assert_eq!(trusting(&pem).get(&url, 100, DEADLINE).await.unwrap_err().kind(), "tls", "another name");
-    let unsigned = Server::start(Some(config(&stranger, &["127.0.0.1"])), |_| ok("secure")).await;
+    let unsigned = Server::start(Some(certified(&stranger, &["127.0.0.1"])), |_| ok("secure")).await;
     let url = format!("https://127.0.0.1:{}/", unsigned.port);
     assert_eq!(trusting(&pem).get(&url, 100, DEADLINE).await.unwrap_err().kind(), "tls", "not signed by ours");
     let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -273,7 +274,7 @@ fn authorities_that_are_none() {
         let client = Client::new(&Options { authorities: Some(pem.as_bytes().to_vec()), plain_http: false });
         assert_eq!(client.is_ok(), expect, "{pem}");
     };
-    check(&authority().1, true);
+    check(&authority().pem(), true);
     check("", false);
     check("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", false);
     check(&KeyPair::generate().unwrap().serialize_pem(), false);
