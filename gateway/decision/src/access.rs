@@ -96,7 +96,7 @@ impl Entry {
             let step = match self.stage {
                 Stage::Bans => banned(asking, beside).map(Step::Refused),
                 Stage::OpenQuotas => self.count(&asking.route.quotas.open, asking, beside),
-                Stage::Preflight => preflight(asking),
+                Stage::Preflight => preflight(asking, beside),
                 Stage::Identity => self.identify(asking, beside),
                 Stage::IdentityQuotas => self.count(&asking.route.quotas.identified, asking, beside),
                 Stage::Done => return Step::Passed,
@@ -172,7 +172,14 @@ impl Entry {
 
     fn identify(&mut self, asking: Asking<'_, '_>, beside: Beside<'_>) -> Option<Step> {
         let access = asking.route.access.as_ref()?;
-        match access.check(&asking.request.head.headers, beside.runtime.issuers(), beside.now) {
+        let checked = access.check(&asking.request.head.headers, beside.runtime.issuers(), beside.now);
+        let checked = match checked {
+            Checked::Unknown { issuer, .. } if !self.refreshed => return Some(Step::Refresh(issuer)),
+            Checked::Unknown { otherwise, .. } => Checked::Refused(otherwise),
+            checked => checked,
+        };
+        beside.runtime.access_metrics().count(&checked);
+        match checked {
             Checked::Anonymous => None,
             Checked::Known(principal) => {
                 let label = principal.label();
@@ -182,9 +189,7 @@ impl Entry {
                 self.principal = Some(principal);
                 None
             }
-            Checked::Unknown { issuer, .. } if !self.refreshed => Some(Step::Refresh(issuer)),
-            Checked::Unknown { otherwise, .. } => Some(self.deny(*otherwise)),
-            Checked::Refused(denial) => Some(self.deny(*denial)),
+            Checked::Refused(denial) | Checked::Unknown { otherwise: denial, .. } => Some(self.deny(*denial)),
         }
     }
 
@@ -254,13 +259,17 @@ fn banned(asking: Asking<'_, '_>, beside: Beside<'_>) -> Option<Box<Refusal>> {
     Some(Box::new(refusal.retry_after_s(u32::try_from(ban.retry_after_s(beside.micros)).unwrap_or(u32::MAX))))
 }
 
-fn preflight(asking: Asking<'_, '_>) -> Option<Step> {
+fn preflight(asking: Asking<'_, '_>, beside: Beside<'_>) -> Option<Step> {
+    let metrics = beside.runtime.access_metrics();
     let cors = asking.route.cors.as_ref()?;
     let head = &asking.request.head;
-    if cors.refuses(&head.headers, asking.host) {
-        return Some(Step::Refused(Box::new(origin_refused("the origin is not allowed"))));
-    }
-    let answer = cors.preflight(head.method, &head.headers)?;
+    let Some(answer) = cors.preflight(head.method, &head.headers) else {
+        return cors.refuses(&head.headers, asking.host).then(|| {
+            metrics.count_cors_refused();
+            Step::Refused(Box::new(origin_refused("the origin is not allowed")))
+        });
+    };
+    metrics.count_preflight(&answer);
     Some(match answer.refused {
         None => Step::Preflight(answer),
         Some(reason) => Step::Refused(Box::new(origin_refused(reason))),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rampart_identity::{Issuers, SignIns};
+use rampart_identity::{AccessMetrics, Issuers, SignIns};
 use rampart_limits::{Limits, LimitsConfig};
 use rampart_upstream::{Pool, Pools, Resolved};
 
@@ -15,6 +15,7 @@ pub struct Runtime {
     limits: Limits,
     issuers: Issuers,
     sign_ins: SignIns,
+    access_metrics: AccessMetrics,
 }
 
 impl Default for Runtime {
@@ -28,7 +29,7 @@ impl Default for Runtime {
 impl Runtime {
     /// State that is empty so far.
     pub fn new(pools: Pools, limits: Limits, issuers: Issuers) -> Self {
-        Self { pools, limits, issuers, sign_ins: SignIns::default() }
+        Self { pools, limits, issuers, sign_ins: SignIns::default(), access_metrics: AccessMetrics::default() }
     }
 
     /// Quotas, concurrency and bans.
@@ -39,6 +40,11 @@ impl Runtime {
     /// The key sets of all issuers.
     pub const fn issuers(&self) -> &Issuers {
         &self.issuers
+    }
+
+    /// What is counted about callers.
+    pub const fn access_metrics(&self) -> &AccessMetrics {
+        &self.access_metrics
     }
 
     /// Which callers are known already.

@@ -109,6 +109,10 @@ impl Assembly {
         ours.register_collector(Box::new(PatternsCollector));
         upstream_metrics.register(&mut registry);
         limits_metrics.register(&mut registry);
+        let limits = Limits::new(&snapshot.config.limits, limits_metrics);
+        let runtime = Runtime::new(Pools::new(upstream_metrics), limits, Issuers::new());
+        runtime.issuers().metrics().register(&mut registry);
+        runtime.access_metrics().register(&mut registry);
         store_metrics.register(&mut registry);
         registry.register_collector(Box::new(UsageCollector { started: now }));
 
@@ -117,11 +121,7 @@ impl Assembly {
         let records = records(&snapshot.config, &record_metrics)?;
         let shared = Shared {
             store: snapshot.config.records.store.as_ref().map(|store| store.path.clone()),
-            runtime: Arc::new(Runtime::new(
-                Pools::new(upstream_metrics),
-                Limits::new(&snapshot.config.limits, limits_metrics),
-                Issuers::new(),
-            )),
+            runtime: Arc::new(runtime),
             redis: OnceLock::new(),
             store_metrics,
             records: Arc::new(records),

@@ -148,7 +148,9 @@ fn redis(mut raw: RawRedis, checks: &Checks<'_>, place: &Place<'_>) -> Option<Re
             *file = checks.folder.join(&*file);
         }
     }
-    RedisConfig::compile(&raw, &|reference, place| checks.secret(reference, place), place)
+    let config = RedisConfig::compile(&raw, &|reference, place| checks.secret(reference, place), place)?;
+    config.check_files(place);
+    Some(config)
 }
 
 struct Sections<'c, 'p> {
