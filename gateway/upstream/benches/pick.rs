@@ -1,6 +1,6 @@
 //! What a choice costs, lease taken and dropped: `cargo bench -p rampart-upstream`. The target is below 100 ns for
 //! pools of usual size, in the release profile and without contention. Then the same with one endpoint of the pool
-//! ejected, and a whole request: admission, choice, answer.
+//! ejected and with all breakers open, and a whole request: admission, choice, answer.
 
 use std::hint::black_box;
 use std::io::Write;
@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rampart_settings::{Document, Report, Source, read};
-use rampart_upstream::{Failure, Metrics, Pool, RawUpstream, Resolved, Upstream, hash_key};
+use rampart_upstream::{Failure, Force, Metrics, Pool, RawUpstream, Resolved, Upstream, hash_key};
 
 const PICKS: u32 = 2_000_000;
 
@@ -62,10 +62,12 @@ fn main() -> std::io::Result<()> {
             }
             let ejected = pool.states(now).iter().filter(|state| state.ejected_for.is_some()).count();
             let without = measure(1, choice);
+            pool.force_breaker(Force::Open, None);
+            let refused = measure(1, choice);
             writeln!(
                 out,
                 "{balance} of {endpoints}: {alone:.0} ns a choice, {beside:.0} ns with two threads, {without:.0} ns with \
-                 {ejected} ejected; {whole:.0} ns a request, {whole_beside:.0} ns with two threads"
+                 {ejected} ejected, {refused:.0} ns with all breakers open; {whole:.0} ns a request, {whole_beside:.0} ns with two threads"
             )?;
         }
     }

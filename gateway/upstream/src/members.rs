@@ -101,7 +101,7 @@ impl Members {
     fn pick(&self, asked: &Asked<'_>, pool_in_flight: u32) -> Option<&Arc<Endpoint>> {
         let load = |index: usize| self.admits(index, asked);
         let index = match &self.plan {
-            Plan::RoundRobin(schedule) => schedule.choose(asked.about, |index| load(index).is_some()),
+            Plan::RoundRobin(schedule) => schedule.choose(asked.about, self.list.len(), |index| load(index).is_some()),
             Plan::LeastConnections(schedule) => {
                 let start = schedule.starting_at(asked.about).next()?;
                 least_loaded(self.list.len(), start, load)

@@ -28,6 +28,10 @@ const UNBOUNDED_IN_FLIGHT: u64 = 8;
 /// Points looked at before the search gives up the order of the ring and takes the least loaded.
 const MAX_PROBES: usize = 512;
 
+/// Points looked at before it is asked whether there is any endpoint that can be taken: where there is none, that is to cost
+/// a look at each, not one at each of its points.
+const DOUBTFUL_PROBES: usize = 4;
+
 /// The points of all endpoints in the order of their hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ring {
@@ -68,10 +72,13 @@ impl Ring {
     ) -> Option<usize> {
         let start = self.points.partition_point(|point| point.hash < key);
         let (before, after) = self.points.split_at_checked(start)?;
-        for point in after.iter().chain(before).take(MAX_PROBES) {
+        for (probe, point) in after.iter().chain(before).take(MAX_PROBES).enumerate() {
             let index = usize::from(point.index);
             if load(index).is_some_and(|load| u64::from(load.in_flight) < self.bound(load.weight, in_flight)) {
                 return Some(index);
+            }
+            if probe == DOUBTFUL_PROBES && !(0..count).any(|index| load(index).is_some()) {
+                return None;
             }
         }
         let start = after.first().map_or(0, |point| usize::from(point.index));

@@ -35,11 +35,14 @@ impl Schedule {
     /// Where the one whose turn it is cannot be taken, its turns must not all fall to the next in the cycle, which would
     /// then have twice its share: another place of the cycle is drawn, which the others stand in as often as their weight
     /// says.
-    pub(crate) fn choose(&self, turn: u64, is_free: impl Fn(usize) -> bool) -> Option<usize> {
+    /// Where none can be taken that costs a look at each, not one at each place of a cycle that weights make long.
+    pub(crate) fn choose(&self, turn: u64, count: usize, is_free: impl Fn(usize) -> bool) -> Option<usize> {
         let drawn = (1..=DRAWS).map(|draw| hash_nth(turn, draw));
         let places = std::iter::once(turn).chain(drawn);
-        let free = places.filter_map(|place| self.at(place)).find(|&index| is_free(index));
-        free.or_else(|| self.starting_at(turn).find(|&index| is_free(index)))
+        places.filter_map(|place| self.at(place)).find(|&index| is_free(index)).or_else(|| {
+            let any = (0..count).any(&is_free);
+            any.then(|| self.starting_at(turn).find(|&index| is_free(index))).flatten()
+        })
     }
 
     fn at(&self, turn: u64) -> Option<usize> {
