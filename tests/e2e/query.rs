@@ -31,6 +31,27 @@ upstream = "agents"
 query = { id = { integer = { max = 9 }, on_violation = "clamp" } }
 query_unknown = "drop"
 
+# Matches by what it then drops: the request stays this route's, whose path shows it.
+[[route]]
+name = "dropping"
+match = { path = "/turn", query = { mode = { present = true } } }
+upstream = "agents"
+rewrite = { add_prefix = "/dropping" }
+query_unknown = "drop"
+
+# These two would hand a request to each other for ever, if its route were looked for again.
+[[route]]
+name = "up"
+match = { path = "/loop", query = { n = "50" } }
+upstream = "agents"
+query = { n = { integer = { min = 60 }, on_violation = "clamp" } }
+
+[[route]]
+name = "down"
+match = { path = "/loop" }
+upstream = "agents"
+query = { n = { integer = { max = 50 }, on_violation = "clamp" } }
+
 [[route]]
 name = "free"
 match = { path = "/**" }
@@ -143,6 +164,42 @@ async fn what_is_clamped_or_dropped_is_what_the_upstream_sees() {
     let response = gateway.ask(&shape::post("/tidy?x=1&id=77", "application/json", b"{\"a\":1}")).await;
     assert_eq!(response.status, 200, "{}", response.text());
     assert_eq!((origin.last().target.as_str(), &origin.last().body[..]), ("/tidy?id=9", &b"{\"a\":1}"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_route_is_found_by_the_query_as_received() {
+    let (gateway, origin) = gateway_and_origin().await;
+    for (target, forwarded) in [
+        ("/turn?mode=x", "/dropping/turn"),
+        ("/turn?x=1", "/turn?x=1"),
+        ("/loop?n=50", "/loop?n=60"),
+        ("/loop?n=60", "/loop?n=50"),
+    ] {
+        assert_eq!(gateway.get(target).await.status, 200, "{target}");
+        assert_eq!(origin.last().target, forwarded, "{target}");
+    }
+}
+
+/// Another query is all that is other: the host is who it was, in every form that a target has.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_query_changes_no_host() {
+    let (gateway, origin) = gateway_and_origin().await;
+    let expect = |what: &str| {
+        let seen = origin.last();
+        assert_eq!(seen.target, "/list?page=50", "{what}");
+        assert_eq!(
+            (seen.all("host"), seen.all("x-forwarded-host")),
+            (vec!["gateway.test"], vec!["gateway.test"]),
+            "{what}"
+        );
+    };
+    let absolute = gateway.ask(&shape::get("http://gateway.test/list?page=99")).await;
+    assert_eq!(absolute.status, 200, "{}", absolute.text());
+    expect("absolute form");
+    assert_eq!(gateway.connect2().await.get("/list?page=99").await.unwrap().status, 200);
+    expect("HTTP/2");
+    assert_eq!(gateway.connect_tls().await.ask(&shape::get("/list?page=99")).await.status, 200);
+    expect("HTTP/1.1 over TLS");
 }
 
 /// What is taken out of the query is nobody's any more: not the upstream's, and not inspection's.

@@ -69,6 +69,8 @@ pub struct Context {
     pub(crate) unhurried: bool,
     /// The target to forward, where it is not the received one.
     pub(crate) target: Option<Bytes>,
+    /// The received target with the query that the route takes, where that is another.
+    pub(crate) requeried: Option<Bytes>,
     /// Who the client proved to be, as records name it.
     pub(crate) identity: Option<Box<str>>,
     /// A sign-in, or why there was none, for the event.
@@ -201,6 +203,7 @@ impl Context {
             route_name: None,
             series: None,
             target: None,
+            requeried: None,
             identity: None,
             access: None,
             way: Way::default(),

@@ -19,7 +19,7 @@ use rampart_decision::{
 };
 use rampart_identity::PreflightAnswer;
 use rampart_inspection::{BodyMode, Findings};
-use rampart_message::NormalisedPath;
+use rampart_message::{Head, NormalisedPath};
 use rampart_policy::{Action, Redirect, Snapshot};
 use rampart_record::{MAX_RULES, Verdict};
 use rampart_upstream::Balance;
@@ -44,8 +44,6 @@ enum Next {
     Refuse(Box<Refusal>),
     Redirect(Redirect),
     Preflight(PreflightAnswer),
-    /// The route takes another query: the head is looked at again with this target.
-    Requery(Bytes),
     /// Whether the caller may come in has to be asked elsewhere; then the head is looked at again.
     Wait(Wait),
     /// Nothing of the body is to be read.
@@ -61,7 +59,7 @@ pub(crate) async fn request(gateway: &Gateway, session: &mut Session, ctx: &mut 
     ctx.running = Some(gateway.metrics().running());
     ctx.pin = Some(Arc::clone(&snapshot));
     match look(gateway, session, &snapshot, ctx).await {
-        Next::Wait(_) | Next::Requery(_) => refuse(session, ctx, Box::new(unjudged())).await,
+        Next::Wait(_) => refuse(session, ctx, Box::new(unjudged())).await,
         Next::Preflight(answer) => {
             entry::preflight(session, answer, ctx).await?;
             Ok(true)
@@ -93,11 +91,6 @@ async fn look(gateway: &Gateway, session: &mut Session, snapshot: &Arc<Snapshot>
             Next::Wait(wait) => {
                 if let Some(refusal) = entry::wait(gateway, ctx, wait).await {
                     return Next::Refuse(refusal);
-                }
-            }
-            Next::Requery(target) => {
-                if session.req_header_mut().set_raw_path(&target).is_err() {
-                    return Next::Refuse(Box::new(unjudged()));
                 }
             }
             next => return next,
@@ -204,7 +197,8 @@ fn decide_head(gateway: &Gateway, session: &mut Session, snapshot: &Snapshot, ct
     let next = head::with_head(session.req_header(), |head| {
         with_workspace(|workspace| {
             let origin = head::origin(session, name.as_ref(), ctx.client);
-            let admission = match admit(snapshot, &head, origin, declared, workspace) {
+            let fresh;
+            let mut admission = match admit(snapshot, &head, origin, declared, workspace) {
                 Ok(admission) => admission,
                 Err(denied) => return denied_by(gateway, ctx, *denied),
             };
@@ -218,7 +212,12 @@ fn decide_head(gateway: &Gateway, session: &mut Session, snapshot: &Snapshot, ct
             match query::check(admission.route, admission.request.target.and_then(|target| target.query)) {
                 Query::Unchanged => {}
                 Query::Refused(refusal) => return Next::Refuse(refusal),
-                Query::Rewritten(query) => return Next::Requery(query::retarget(head.target, &query)),
+                Query::Rewritten(query) => {
+                    fresh = query::retarget(head.target, &query);
+                    ctx.requeried = Some(fresh.clone());
+                    admission = query::readmit(admission, &fresh);
+                    retarget(session, ctx, &admission);
+                }
             }
             if let Action::Redirect(redirect) = &admission.route.action {
                 return Next::Redirect(with_query(redirect, admission.request.target.and_then(|target| target.query)));
@@ -282,8 +281,7 @@ fn enter(gateway: &Gateway, snapshot: &Snapshot, session: &Session, ctx: &mut Co
     ctx.unhurried = admission.websocket || route.body == BodyMode::Stream;
     let header = session.req_header();
     let matched = admission.request.path.as_ref().map(NormalisedPath::as_bytes).unwrap_or_default();
-    let path = route.rewrite.apply(matched);
-    ctx.target = forward::target(header.raw_path(), &path, admission.request.target.and_then(|target| target.query));
+    retarget(session, ctx, admission);
     match admission.body {
         BodyPlan::Stream { limit_bytes } => {
             ctx.body.streams = true;
@@ -298,6 +296,14 @@ fn enter(gateway: &Gateway, snapshot: &Snapshot, session: &Session, ctx: &mut Co
         let path = matched;
         ctx.hash = upstream.hash_on.key(&head::Keyed { headers: &header.headers, client: ctx.client, path });
     }
+}
+
+/// Notes the target that the upstream gets.
+fn retarget(session: &Session, ctx: &mut Context, admission: &Admission<'_, '_>) {
+    let matched = admission.request.path.as_ref().map(NormalisedPath::as_bytes).unwrap_or_default();
+    let path = admission.route.rewrite.apply(matched);
+    let query = admission.request.target.and_then(|target| target.query);
+    ctx.target = forward::target(session.req_header().raw_path(), &path, query);
 }
 
 fn with_query(redirect: &Redirect, query: Option<&[u8]>) -> Redirect {
@@ -342,15 +348,16 @@ async fn judge_body(
     let (bytes, whole) = (buffered.bytes.clone(), buffered.whole);
     let Turn::Offloaded(permit) = turn else {
         let origin = head::origin(session, ctx.id.as_ref(), ctx.client);
-        return judged(session.req_header(), origin, snapshot, route, &bytes, whole);
+        return judged((session.req_header(), ctx.requeried.as_deref()), origin, snapshot, route, &bytes, whole);
     };
     let (header, snapshot) = (session.req_header().clone(), Arc::clone(snapshot));
     let (name, connection) = (ctx.id.clone(), head::connection(session, ctx.client));
+    let requeried = ctx.requeried.clone();
     let task = tokio::task::spawn_blocking(move || {
         // Given back when the work is done, not when its request is given up: that does not stop the work.
         let _permit = permit;
         let origin = Origin { connection, request_id: RequestName::text(name.as_ref()), now: SystemTime::now() };
-        judged(&header, origin, &snapshot, route, &bytes, whole)
+        judged((&header, requeried.as_deref()), origin, &snapshot, route, &bytes, whole)
     });
     task.await.unwrap_or_else(|error| {
         log::error!("a judgement failed: {error}");
@@ -358,8 +365,9 @@ async fn judge_body(
     })
 }
 
+/// Judges a head as received, but for its target where the route takes another query.
 fn judged(
-    header: &RequestHeader,
+    (header, target): (&RequestHeader, Option<&[u8]>),
     origin: Origin<'_>,
     snapshot: &Snapshot,
     route: usize,
@@ -368,6 +376,7 @@ fn judged(
 ) -> Option<Judgement> {
     let route = snapshot.routes.get(route)?;
     head::with_head(header, |head| {
+        let head = Head { target: target.unwrap_or(head.target), ..head };
         let seen = if whole { Seen::Whole(bytes) } else { Seen::Prefix(bytes) };
         with_workspace(|workspace| Some(judge(route, Request::new(head, origin), seen, workspace)))
     })

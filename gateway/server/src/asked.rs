@@ -105,7 +105,8 @@ fn by_routes<'s>(
     };
     match rampart_decision::admit(snapshot, &head, origin(), declared, workspace) {
         Err(denied) => Answer::of_denied(*denied),
-        Ok(admission) => {
+        Ok(mut admission) => {
+            let fresh;
             let path =
                 admission.request.path.as_ref().map(|path| String::from_utf8_lossy(path.as_bytes()).into_owned());
             let (route, plan) = (admission.route, admission.body);
@@ -118,9 +119,8 @@ fn by_routes<'s>(
                 Query::Unchanged => {}
                 Query::Refused(refusal) => return Answer { way, ..Answer::of_refusal(route, *refusal) },
                 Query::Rewritten(query) => {
-                    let target = query::retarget(head.target, &query);
-                    let head = Head { target: &target, ..head };
-                    return by_routes(snapshot, runtime, head, body, workspace);
+                    fresh = query::retarget(head.target, &query);
+                    admission = query::readmit(admission, &fresh);
                 }
             }
             let judgement = judge(admission, body, workspace);
