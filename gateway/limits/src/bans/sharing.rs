@@ -4,8 +4,9 @@
 //!   make a ban whichever gateways saw them, and one script makes it only once.
 //! - Bans and lifts stand in one directory, numbered in order of arrival. Every gateway reads what is new every
 //!   [`READ_EVERY`], so a ban made on one holds on all after about half a second; a gateway that starts reads it all.
-//! - Addresses are named by a keyed hash and stand in sealed entries only: who reads Redis learns none, and who writes
-//!   to it bans none. An old entry that is put back is older than the lift that every gateway remembers.
+//! - Addresses are named by a keyed hash and stand in sealed entries only: who reads Redis learns none. Who writes to it
+//!   can spoil the counts of whoever offends anyway, but ban nobody else, and nobody for longer than the rules say. An
+//!   old entry that is put back is older than the lift that every gateway remembers.
 //! - While Redis is away nothing is kept for it. When it is back, each gateway tells of the bans and lifts it made that
 //!   still matter, so it does not matter what Redis has forgotten.
 
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rampart_store::{Arg, ClusterKey, Key, Redis, Script, Unavailable, Value};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::outbox::Told;
 use super::raw::{BY_HAND, Ban};
@@ -25,6 +26,9 @@ use crate::micros::Micros;
 
 /// How often the directory is read.
 const READ_EVERY: Duration = Duration::from_millis(400);
+
+/// How long nothing is exchanged after Redis refused a command.
+const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 
 /// Entries in one reply at most.
 const PAGE: usize = 500;
@@ -93,10 +97,17 @@ impl Bans {
                 continue;
             }
             let due = read.is_none_or(|read| read.elapsed() >= READ_EVERY);
-            if exchange.exchange(&redis, due).await.is_err() {
-                exchange.lost();
-            } else if due {
-                read = Some(Instant::now());
+            match exchange.exchange(&redis, due).await {
+                Ok(()) if due => read = Some(Instant::now()),
+                Ok(()) => {}
+                Err(error) => {
+                    exchange.lost();
+                    if matches!(error, Unavailable::Refused(_)) {
+                        // It is there and will refuse again: no rights, no memory.
+                        log::warn!("limits: bans are not shared: {error}");
+                        sleep(REFUSED_PAUSE).await;
+                    }
+                }
             }
         }
     }
@@ -204,8 +215,11 @@ impl<'a, C: Fn() -> Micros> Exchange<'a, C> {
         news: bool,
         (made, until, level): (u64, u64, u64),
     ) -> Result<(), Unavailable> {
-        let until = self.here(until);
         let now = (self.clock)();
+        // What the script answers was not sealed.
+        let until = self.here(until).min(Micros(now.0.saturating_add(ban.up_to_us)));
+        let made = self.here(made).min(now);
+        let origin = if news { Origin::Here } else { Origin::Shared };
         let own = self.bans.0.held.read().get(&subject).filter(|held| held.is_active(now)).cloned();
         let known = own.is_some();
         let state = match own {
@@ -216,16 +230,16 @@ impl<'a, C: Fn() -> Micros> Exchange<'a, C> {
                 network: subject.network(),
                 ban: Arc::clone(&ban.name),
                 reason: code.into(),
-                made: self.here(made),
+                made,
                 until,
                 level: narrow(level),
-                origin: Origin::Here,
+                origin,
             },
         };
         let forget = Micros(state.until.0.saturating_add(ban.up_to_us));
         let held = Held { state, lifted: false, forget };
         if !known {
-            self.bans.0.metrics.made(&ban.name, Origin::Here);
+            self.bans.0.metrics.made(&ban.name, origin);
             self.bans.acquit(subject);
         }
         self.bans.hold(subject, held.clone(), now);

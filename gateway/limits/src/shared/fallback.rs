@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::Group;
 use super::verdict::Verdict;
-use crate::local::Local;
 use crate::micros::Micros;
 use crate::raw::OnStoreFailure;
 use crate::state::{Charge, Outcome, QuotaState, Source};
@@ -14,14 +13,7 @@ use crate::state::{Charge, Outcome, QuotaState, Source};
 const RETRY_AFTER_S: u64 = 1;
 
 /// Decides about the quotas in `group`. Where one refuses, the memory of this gateway is not asked.
-pub(super) fn decide(
-    verdict: &mut Verdict,
-    local: &Local,
-    demand: &[Charge],
-    group: &Group,
-    instances: u32,
-    now: Micros,
-) {
+pub(super) fn decide(verdict: &mut Verdict<'_>, demand: &[Charge], group: &Group, instances: u32, now: Micros) {
     let mut own = Group::new();
     for index in group {
         let Some(charge) = demand.get(*index) else { continue };
@@ -34,7 +26,7 @@ pub(super) fn decide(
         }
     }
     if !verdict.is_refusal() {
-        verdict.take_local(local, demand, &own, instances, Source::Fallback, now);
+        verdict.take_local(demand, &own, instances, Source::Fallback, now);
     }
 }
 

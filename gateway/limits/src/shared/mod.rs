@@ -11,7 +11,8 @@
 //! nothing is asked and the fallback costs what a local decision costs; when it closes, Redis decides again.
 //!
 //! Names of keys hold the fingerprint of the quota and the keyed hash of whom it is about; values are numbers. Never
-//! here: a clear key, or a request that fails because Redis did (unless its quota says so).
+//! here: a clear key, or a request that fails because Redis did (unless its quota says so). Counts are not sealed, since
+//! a script has to read them: who can write to Redis can make a quota look spent or unspent, and nothing else.
 
 mod fallback;
 mod scripts;
@@ -38,8 +39,8 @@ pub(crate) use settlement::SettlementMetrics;
 use crate::key::KeyHash;
 use crate::local::Local;
 use crate::micros::Micros;
-use crate::quota::Quota;
-use crate::state::{Actual, Charge, Held, QuotaState, Source};
+use crate::quota::{Cost, Quota};
+use crate::state::{Actual, Charge, Held, Outcome, QuotaState, Source};
 use scripts::{LEASE_US, Parameters, Reply, VERSION, whole};
 use settlement::{Correction, Settlement, What};
 use verdict::{Verdict, state_of};
@@ -119,12 +120,12 @@ impl Shared {
 
     /// Decides about a request. Quotas of this gateway alone come first: where one of them refuses, Redis is not asked,
     /// and those that it counts have no state.
-    pub(crate) async fn take(&self, local: &Local, demand: &[Charge], now: Micros) -> Verdict {
-        let mut verdict = Verdict::new(demand.len());
+    pub(crate) async fn take<'a>(&'a self, local: &'a Local, demand: &[Charge], now: Micros) -> Verdict<'a> {
+        let mut verdict = Verdict::new(demand.len(), self, local);
         let attached = self.attached.load_full();
         let (shared, own): (Group, Group) =
             (0..demand.len()).partition(|index| attached.is_some() && is_shared(demand, *index));
-        verdict.take_local(local, demand, &own, 1, Source::Local, now);
+        verdict.take_local(demand, &own, 1, Source::Local, now);
         let Some(attached) = attached else { return verdict };
         let mut unanswered = Group::new();
         let mut late = false;
@@ -146,10 +147,10 @@ impl Shared {
             }
         }
         if !verdict.is_refusal() && !unanswered.is_empty() {
-            fallback::decide(&mut verdict, local, demand, &unanswered, attached.redis.instances(), now);
+            fallback::decide(&mut verdict, demand, &unanswered, attached.redis.instances(), now);
         }
         if verdict.is_refusal() {
-            verdict.give_back(|held| self.cancel(held), |held| local.cancel(held, now));
+            verdict.give_back(now);
         }
         verdict
     }
@@ -160,9 +161,8 @@ impl Shared {
         let charge = Charge { quota: Arc::clone(quota), key, cost: 0 };
         let demand = std::slice::from_ref(&charge);
         let (tag, group) = attached.groups(demand, &[0]).pop_first()?;
-        let (reply, leases) = self.ask(&attached, demand, tag, &group).await.ok()?;
-        self.forget(&leases);
-        Some(state_of(&charge, reply.standings.first()?, Source::Redis))
+        let (reply, _) = self.ask(&attached, demand, tag, &group).await.ok()?;
+        Some(peeked(quota, state_of(&charge, reply.standings.first()?, Source::Redis)))
     }
 
     /// Replaces what was taken by what it cost, and frees concurrency.
@@ -257,10 +257,6 @@ impl Shared {
         }
     }
 
-    fn forget(&self, leases: &[u64]) {
-        leases.iter().filter(|lease| **lease != 0).for_each(|lease| self.settlement.end(*lease));
-    }
-
     /// Sends corrections and renews leases, for ever.
     pub(crate) async fn run(&self) {
         let mut renewed = Instant::now();
@@ -306,6 +302,18 @@ impl Attached {
         rest.extend(key.0);
         self.redis.key("quota", &tag.to_be_bytes(), &rest)
     }
+}
+
+/// What a request of the usual cost would meet where nothing was asked for.
+fn peeked(quota: &Quota, state: QuotaState) -> QuotaState {
+    let cost = match quota.cost {
+        Cost::Units(units) => units,
+        _ => quota.reserve,
+    };
+    if state.remaining >= cost {
+        return state;
+    }
+    QuotaState { outcome: Outcome::Refused.in_mode(quota.mode), retry_after_s: state.reset_s.max(1), ..state }
 }
 
 fn is_shared(demand: &[Charge], index: usize) -> bool {

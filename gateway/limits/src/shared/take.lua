@@ -7,7 +7,7 @@
 -- Reply: time, then four for each quota: allowed, remaining, microseconds until there is more, until there is enough.
 
 local now = time()
-local quotas = {}
+local quotas, named = {}, {}
 local all = true
 
 for index, key in ipairs(KEYS) do
@@ -39,6 +39,14 @@ for index, key in ipairs(KEYS) do
     quota.most = quota.a
     quota.wanted = quota.held + quota.cost
   end
+  -- Named twice: the second comes after the first.
+  quota.untouched = quota.held
+  local before = named[key]
+  if before and before.allowed then
+    quota.wanted = before.wanted + quota.wanted - quota.held
+    quota.held = before.wanted
+  end
+  named[key] = quota
   quota.allowed = quota.wanted <= quota.most
   if not quota.allowed and ARGV[at + 6] == '1' then all = false end
   quotas[index] = quota
@@ -73,7 +81,7 @@ end
 
 standing[2] = function(quota)
   local function left(index)
-    return redis.call('LINDEX', quota.key, index) + quota.b - quota.now
+    return (redis.call('LINDEX', quota.key, index) or quota.now) + quota.b - quota.now
   end
   local reset, retry = 0, 0
   if quota.taken > 0 then reset = left(0) end
@@ -97,7 +105,7 @@ local reply = { now }
 for _, quota in ipairs(quotas) do
   local taken = all and quota.allowed
   if taken then commit(quota) end
-  quota.taken = taken and quota.wanted or quota.held
+  quota.taken = taken and quota.wanted or all and quota.held or quota.untouched
   local remaining, reset, retry = standing[quota.algorithm](quota)
   for _, number in ipairs({ quota.allowed and 1 or 0, remaining, reset, retry }) do
     reply[#reply + 1] = number

@@ -4,22 +4,37 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::Shared;
 use super::scripts::Reply;
 use crate::algorithm::{Rule, Standing};
 use crate::local::Local;
 use crate::micros::Micros;
 use crate::state::{Charge, Demand, Held, Outcome, QuotaState, Source};
 
-/// The states of a demand's quotas, and what was taken.
+/// The states of a demand's quotas, and what was taken. One that is dropped, because nobody waits for the decision any
+/// more, frees the concurrency that it holds.
 #[derive(Debug)]
-pub(crate) struct Verdict {
+pub(crate) struct Verdict<'a> {
     states: SmallVec<[Option<QuotaState>; 4]>,
     held: SmallVec<[Held; 4]>,
+    shared: &'a Shared,
+    local: &'a Local,
 }
 
-impl Verdict {
-    pub(super) fn new(quotas: usize) -> Self {
-        Self { states: (0..quotas).map(|_| None).collect(), held: SmallVec::new() }
+impl Drop for Verdict<'_> {
+    fn drop(&mut self) {
+        for held in &self.held {
+            match held.source {
+                Source::Redis => self.shared.abandon(held),
+                Source::Local | Source::Fallback => self.local.abandon(held),
+            }
+        }
+    }
+}
+
+impl<'a> Verdict<'a> {
+    pub(super) fn new(quotas: usize, shared: &'a Shared, local: &'a Local) -> Self {
+        Self { states: (0..quotas).map(|_| None).collect(), held: SmallVec::new(), shared, local }
     }
 
     pub(super) fn is_refusal(&self) -> bool {
@@ -35,7 +50,6 @@ impl Verdict {
     /// Asks this gateway's memory about some of the quotas.
     pub(super) fn take_local(
         &mut self,
-        local: &Local,
         demand: &[Charge],
         group: &[usize],
         instances: u32,
@@ -46,7 +60,7 @@ impl Verdict {
             return;
         }
         let part: Demand = group.iter().filter_map(|index| demand.get(*index)).cloned().collect();
-        let (states, held) = local.take(&part, instances, source, now);
+        let (states, held) = self.local.take(&part, instances, source, now);
         for (index, state) in group.iter().zip(states) {
             self.set(*index, state);
         }
@@ -82,18 +96,18 @@ impl Verdict {
     }
 
     /// Gives everything back that was taken.
-    pub(super) fn give_back(&mut self, shared: impl Fn(&Held), local: impl Fn(&Held)) {
+    pub(super) fn give_back(&mut self, now: Micros) {
         for held in self.held.drain(..) {
             match held.source {
-                Source::Redis => shared(&held),
-                Source::Local | Source::Fallback => local(&held),
+                Source::Redis => self.shared.cancel(&held),
+                Source::Local | Source::Fallback => self.local.cancel(&held, now),
             }
         }
     }
 
     /// The states in the order of the demand, and what was taken.
-    pub(crate) fn into_parts(self) -> (SmallVec<[QuotaState; 4]>, SmallVec<[Held; 4]>) {
-        (self.states.into_iter().flatten().collect(), self.held)
+    pub(crate) fn into_parts(mut self) -> (SmallVec<[QuotaState; 4]>, SmallVec<[Held; 4]>) {
+        (std::mem::take(&mut self.states).into_iter().flatten().collect(), std::mem::take(&mut self.held))
     }
 }
 

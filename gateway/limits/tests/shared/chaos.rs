@@ -95,6 +95,8 @@ async fn gateways(settings: &str) -> Vec<Arc<Gateway>> {
 }
 
 async fn back(gateways: &[Arc<Gateway>]) {
+    // Time to notice that it was away.
+    sleep(Duration::from_millis(500)).await;
     eventually("Redis is used again", || gateways.iter().all(|gateway| gateway.redis.usable())).await;
     sleep(Duration::from_millis(500)).await;
 }

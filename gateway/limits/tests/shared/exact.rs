@@ -93,10 +93,10 @@ async fn a_rate_is_kept_to_a_hundredth() {
         worker.await.unwrap();
     }
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
-    let [admitted, last] = [admitted, refused_at].map(|number| number.load(Ordering::Relaxed) as f64);
+    let [admitted, refused_at] = [admitted, refused_at].map(|number| number.load(Ordering::Relaxed) as f64);
     let most = BURST + RATE * begun.elapsed().as_secs_f64();
     // Whoever is refused finds the bucket empty: all that drained until then was given out.
-    let least = BURST + RATE * (last / 1e6 - 0.1);
+    let least = BURST + RATE * (refused_at / 1e6 - 0.1);
     eprintln!("{admitted} admitted, from {least:.0} to {most:.0}");
     assert!(admitted <= most + 1.0, "{admitted} > {most}");
     assert!(admitted >= 0.99 * least, "{admitted} < {least}");
@@ -186,6 +186,30 @@ async fn all_are_charged_or_none() {
         assert_eq!(state.remaining, expect, "{}", quota.name);
     }
     assert_eq!(gateway.limits.peek(&own, crate::oracle::key(7), crate::now()).remaining, 97);
+}
+
+/// A request that names a quota twice is charged twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_that_is_named_twice_is_charged_twice() {
+    let server = Server::start();
+    let gateway = Gateway::start(&server.settings()).await;
+    let rules = [
+        "limit = 1\nper = \"1h\"\nburst = 9",
+        "algorithm = \"sliding_log\"\nlimit = 9\nper = \"1h\"",
+        "algorithm = \"window\"\nlimit = 9\nper = \"month\"",
+        "concurrency = 9",
+    ];
+    for (index, rule) in rules.into_iter().enumerate() {
+        let quota = quota(&format!("q{index}"), rule);
+        let demand = [charge(&quota, 1, 1), charge(&quota, 1, 1)];
+        let mut kept = Vec::new();
+        for round in 0..6_u64 {
+            let settled = gateway.take_all(&demand).await;
+            assert_eq!(is_allowed(&settled), round < 4, "{rule}: {round}");
+            assert_eq!(settled.states[1].remaining, if round < 4 { 7 - 2 * round } else { 1 }, "{rule}: {round}");
+            kept.push(settled);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -98,3 +98,21 @@ async fn places_are_free_again_when_requests_end_and_when_they_are_cancelled() {
     let (a, b) = (gateway.take(&flights, 1, 1).await, gateway.take(&flights, 1, 1).await);
     assert!(is_allowed(&a) && is_allowed(&b));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_while_redis_is_asked_frees_what_was_taken_here() {
+    let server = Server::start();
+    let gateway = std::sync::Arc::new(Gateway::start(&server.settings()).await);
+    let own = quota("own", "concurrency = 3\nscope = \"instance\"");
+    let shared = quota("shared", "limit = 10\nper = \"1h\"");
+    server.freeze();
+    let asking = tokio::spawn({
+        let (gateway, demand) = (std::sync::Arc::clone(&gateway), [charge(&own, 1, 1), charge(&shared, 1, 1)]);
+        async move { gateway.take_all(&demand).await }
+    });
+    let left = || gateway.limits.peek(&own, key(1), now()).remaining;
+    eventually("it is taken", || left() == 2).await;
+    asking.abort();
+    eventually("it is free again", || left() == 3).await;
+    server.thaw();
+}
