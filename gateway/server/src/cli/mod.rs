@@ -3,6 +3,7 @@
 //! One file per command. Standard output carries the answer, standard error everything else; colour only repeats what
 //! the words say already. Exit codes: 0 good, 1 the thing checked is bad, 2 usage or configuration error.
 
+mod apikey;
 mod audit;
 mod check;
 mod demo;
@@ -82,6 +83,8 @@ enum Command {
     Replay(replay::ReplayArguments),
     /// Look at what was recorded
     Audit(audit::AuditArguments),
+    /// Make an API key, or the digest of one
+    Apikey(apikey::ApiKeyArguments),
     /// Ask a running gateway whether it is ready (for container health checks)
     Health(health::HealthArguments),
     /// Write the man pages or shell completions
@@ -122,6 +125,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Explain(arguments)) => explain::explain(&arguments),
         Some(Command::Replay(arguments)) => replay::replay(&arguments),
         Some(Command::Audit(arguments)) => audit::audit(&arguments),
+        Some(Command::Apikey(arguments)) => apikey::apikey(&arguments),
         Some(Command::Health(arguments)) => health::health(&arguments),
         Some(Command::Generate(arguments)) => generate::generate(&arguments),
         Some(Command::Version(arguments)) => version::version(&arguments),

@@ -6,6 +6,7 @@
     reason = "helpers of tests are tests, which the lints' own exception for tests does not see"
 )]
 
+mod apikey;
 mod commands;
 mod conformance;
 mod demo;
