@@ -60,22 +60,17 @@ pub(crate) fn proceed(
         ctx.access = Some(note);
     }
     ctx.identity = ctx.way.entry.principal().map(|principal| principal.label().into());
-    if matches!(step, Step::Count(_) | Step::Refresh(_)) {
-        return Entered::Waits(match step {
-            Step::Count(demand) => Wait::Count(demand),
-            Step::Refresh(issuer) => Wait::Refresh(issuer),
-            _ => return Entered::Passed,
-        });
-    }
-    if let Some(cors) = &route.cors {
+    if let Some(cors) = route.cors.as_ref().filter(|_| !ctx.way.cors) {
         ctx.way.answer = cors.fields(&admission.request.head.headers);
         ctx.way.cors = true;
     }
     state_quotas(ctx);
     match step {
+        Step::Count(demand) => Entered::Waits(Wait::Count(demand)),
+        Step::Refresh(issuer) => Entered::Waits(Wait::Refresh(issuer)),
         Step::Refused(refusal) => Entered::Refused(refusal),
         Step::Preflight(answer) => Entered::Preflight(answer),
-        _ => {
+        Step::Passed => {
             if let Some(access) = &route.access {
                 ctx.way.forward = access.forward(&admission.request.head.headers, ctx.way.entry.principal());
             }
