@@ -8,12 +8,16 @@
 //! cannot make two keys meet, and whoever reads the shared store cannot tell addresses from their hashes. Never here:
 //! a clear key that outlives the call.
 
+mod described;
+
 use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher as _};
 use std::net::IpAddr;
 
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
+
+pub use described::{Described, InvalidDescription};
 
 /// The methods that count as themselves (RFC 9110 section 9, RFC 5789); others are one: otherwise a made-up method
 /// would be a fresh quota.

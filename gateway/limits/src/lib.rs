@@ -29,7 +29,7 @@ mod state;
 pub use algorithm::{Calendar, Rule, Span};
 pub use bans::{Ban, BanState, Bans, MAX_AFTER, MAX_BANS, Origin, RawBan};
 pub use fields::{Fields, fields};
-pub use key::{InvalidKeyPart, KeyHash, KeyHasher, KeyPart, KeySource};
+pub use key::{Described, InvalidDescription, InvalidKeyPart, KeyHash, KeyHasher, KeyPart, KeySource};
 pub use limits::{Limits, Occupancy};
 pub use metrics::Metrics;
 pub use micros::Micros;

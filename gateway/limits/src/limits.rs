@@ -123,6 +123,11 @@ impl Limits {
         Settled { states, reservation: self.reservation(held) }
     }
 
+    /// Counts the decisions about a request of `route`, once for each request.
+    pub fn count_route(&self, route: &Arc<str>, settled: &Settled) {
+        self.inner.metrics.count_route(route, &settled.states);
+    }
+
     /// Settles a request after its answer: bytes and tokens as they came out to be, nothing for a cache hit where the
     /// quota says so, and its concurrency is free again.
     pub fn settle(&self, reservation: Reservation, actual: &Actual, now: Micros) {

@@ -23,6 +23,7 @@ use crate::state::{Outcome, QuotaState, Source};
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
     decisions: Family<DecisionLabels, Counter>,
+    routes: Family<RouteLabels, Counter>,
     at_bound: Family<QuotaLabels, Counter>,
     pub(crate) keys: Gauge,
     pub(crate) bytes: Gauge,
@@ -51,6 +52,14 @@ struct DecisionLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    quota: Arc<str>,
+    route: Arc<str>,
+    mode: Mode,
+    outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct QuotaLabels {
     quota: Arc<str>,
 }
@@ -62,6 +71,11 @@ impl Metrics {
         self.bans.register(registry);
         let registry = registry.sub_registry_with_prefix("rampart_quota");
         registry.register("decisions", "Decisions, by quota, mode, outcome and who decided", self.decisions.clone());
+        registry.register(
+            "route_decisions",
+            "Decisions, by quota, route, mode and outcome; begin anew at a reload",
+            self.routes.clone(),
+        );
         registry.register(
             "at_bound",
             "New keys that found the memory for keys full of live ones, by quota",
@@ -76,6 +90,8 @@ impl Metrics {
     pub(crate) fn reconcile(&self, quotas: &[Arc<Quota>]) {
         let known: Known = quotas.iter().map(|quota| (id(quota), Arc::new(self.series(quota)))).collect();
         let before = self.known.swap(Arc::new(known));
+        // Which routes left is not known here: those that stay come back with their next request.
+        self.routes.clear();
         let after = self.known.load();
         for gone in before.values() {
             let stays = after.values().any(|stays| stays.name == gone.name && stays.mode == gone.mode);
@@ -98,6 +114,19 @@ impl Metrics {
                 Some(series) => series.count(state.outcome, state.source),
                 None => self.series(&state.quota).count(state.outcome, state.source),
             }
+        }
+    }
+
+    /// Counts the decisions about a request of `route`, the name of a route of the configuration.
+    pub(crate) fn count_route(&self, route: &Arc<str>, states: &[QuotaState]) {
+        for state in states {
+            let labels = RouteLabels {
+                quota: Arc::clone(&state.quota.name),
+                route: Arc::clone(route),
+                mode: state.quota.mode,
+                outcome: state.outcome,
+            };
+            self.routes.get_or_create(&labels).inc();
         }
     }
 

@@ -48,7 +48,7 @@ fn grain_us(quota: &Quota) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 800, ..ProptestConfig::default() })]
 
     #[test]
     fn no_decision_differs_from_the_oracle(which in 0..QUOTAS.len(), jitter in 0..1_000_000_000_000_u64, steps in steps()) {

@@ -224,3 +224,21 @@ fn the_hash_is_siphash() {
     assert_eq!(of(1), 0xda87_c1d8_6b99_af44_3476_5911_9b22_fc45);
     assert_eq!(of(2), 0x8177_228d_a4a4_5dc7_fca3_8bde_f60a_ffe4);
 }
+
+#[test]
+fn a_described_request_has_the_key_of_the_real_one() {
+    let real = Request { header: Some(b"s=1"), identity: Some("acme"), ..request() };
+    let key = parts(&["client_address", "header:x-session", "tenant", "route", "method", "cookie:Sid"]);
+    let texts = ["client_address=192.0.2.1", "header:X-Session=s=1", "tenant=acme", "route=login", "method=POST"];
+    let described = Described::parse(texts, &key).unwrap();
+    let hasher = KeyHasher::with_secret([7; 16]);
+    assert_eq!(hasher.hash(&key, 64, &described), hasher.hash(&key, 64, &real));
+    assert!(Described::parse(["tenant=acme"], &parts(&["tenant"])).is_ok());
+    let check = |text: &str, expect: InvalidDescription| {
+        assert_eq!(Described::parse([text], &parts(&["tenant", "route"])), Err(expect), "{text}");
+    };
+    check("tenant", InvalidDescription::NoValue("tenant".to_owned()));
+    check("tennant=a", InvalidDescription::Part("tennant".to_owned(), InvalidKeyPart::Kind));
+    check("client_address=localhost", InvalidDescription::Address("localhost".to_owned()));
+    check("tenant=acme", InvalidDescription::NoAddress);
+}

@@ -117,9 +117,22 @@ impl Chunks {
 
     /// `log` without its newest `count` moments; `None` if none is left, and then it is freed.
     pub(super) fn drop_back(&mut self, log: Log, count: u64) -> Option<Log> {
-        let keep = u64::from(log.len()).saturating_sub(count);
-        let kept: Vec<u64> = self.iter(log).take(usize::try_from(keep).unwrap_or(usize::MAX)).collect();
-        self.rebuild(log, &kept)
+        let mut log = log;
+        let mut left = u16::try_from(count).unwrap_or(u16::MAX).min(log.len());
+        while left > 0 {
+            let at = log.last();
+            let chunk = self.chunk_mut(at)?;
+            let here = chunk.end - chunk.start;
+            if u16::from(here) > left {
+                chunk.end -= u8::try_from(left).unwrap_or(0);
+                return Some(log.with_len(log.len() - left));
+            }
+            let before = self.before_last(log);
+            self.give_back(at);
+            left -= u16::from(here);
+            log = Log::new(log.first(), before?, log.len() - u16::from(here));
+        }
+        Some(log)
     }
 
     /// `log` without `count` moments equal to `moment`; `None` if none is left, and then it is freed.
@@ -166,7 +179,23 @@ impl Chunks {
         }
     }
 
-    fn iter(&self, log: Log) -> impl Iterator<Item = u64> {
+    /// The last chunk but one.
+    fn before_last(&self, log: Log) -> Option<u32> {
+        let mut at = log.first();
+        for _ in 0..self.pages.len() * PAGE {
+            let next = self.chunk(at)?.next;
+            if at == log.last() {
+                return None;
+            }
+            if next == log.last() {
+                return Some(at);
+            }
+            at = next;
+        }
+        None
+    }
+
+    pub(super) fn iter(&self, log: Log) -> impl Iterator<Item = u64> {
         let mut at = Some(log.first());
         std::iter::from_fn(move || {
             let chunk = self.chunk(at?)?;

@@ -312,9 +312,8 @@ impl Shard {
             return View::One(newest(entry, period_us));
         }
         let log = Log(entry.word);
-        let is_over =
-            |index: u64| self.chunks.nth(log, index).is_some_and(|moment| moment.saturating_add(period_us) <= now.0);
-        let skip = (0..u64::from(log.len())).take_while(|index| is_over(*index)).count() as u64;
+        let is_over = |moment: &u64| moment.saturating_add(period_us) <= now.0;
+        let skip = self.chunks.iter(log).take_while(is_over).count() as u64;
         View::Log { chunks: &self.chunks, log, skip }
     }
 
