@@ -33,7 +33,7 @@
 //! | `body.rs` | `request_filter` | the body, bounded in bytes and time, before any upstream contact |
 //! | `decide.rs` | `request_filter` | judgement of head and body |
 //! | `subrequest.rs` | `request_filter` | the second pass that some requests need |
-//! | `upstream.rs` | `upstream_peer` | a place among the upstream's requests, endpoint, TLS, protocol, deadlines |
+//! | `upstream.rs` | `proxy_upstream_filter`, `upstream_peer` | a place among the upstream's requests, endpoint, TLS, protocol, deadlines |
 //! | `forward.rs` | `upstream_request_filter` | target, forwarding fields, framing |
 //! | `outcome.rs` | `fail_to_connect`, `upstream_response_filter`, `error_while_proxy` | how an attempt ended, as the pool is told |
 //! | `retry.rs` | the same | whether another attempt follows, where and when |
@@ -59,6 +59,10 @@
 //! - A subrequest that runs in a task of its own costs a third of the upstream's connections under quick clients ("failed to
 //!   acquire reusable stream": the pool hands out what another worker has not let go of): it runs in its request's task.
 //! - Holding a small response back costs 3 to 5 us of processor time in a release build (25 to 30 us without).
+//! - After an error of `upstream_peer` or of an attempt the client's connection is closed, whatever `fail_to_proxy` says of its
+//!   reuse: the answer has to say `Connection: close`. Refused from `proxy_upstream_filter`, it can go on.
+//! - A subrequest's head is the bytes of the first, as they were received over HTTP/1: what it is to declare is changed in its
+//!   own `request_filter`, before its body reader looks (`subrequest.rs`).
 //! - `request_filter` that returns `true` ends the response as if it were whole: one that broke off has to be an error.
 //! - Errors of `response_trailer_filter` are dropped, and a body that trailers end has no last piece (`watch.rs`).
 //! - After the first request an idle HTTP/1 connection has no deadline (`respect_keepalive` sets it to infinite): the IO
@@ -71,6 +75,9 @@
 //! | where | bound (unit) | choice |
 //! |---|---|---|
 //! | open connections | listener's and process's `max_connections` (connections) | closed: new ones are shut at once |
+//! | PROXY header: none, malformed, late, or of a peer that is no trusted proxy | 536 bytes, `header_deadline` (time) | closed: connection ends |
+//! | PROXY header that announces nobody | | the balancer's address counts, hop fields do not |
+//! | query parameter that a route does not take, or that has two readings | 64 parameters declared | closed: 400 `query_refused`, in mode `detect` too |
 //! | TLS handshake, request head, idling | `handshake_deadline`, `header_deadline`, `idle` (time) | closed: connection ends |
 //! | HTTP/2 streams | `http2.streams`, twice that still running after resets (requests) | closed: stream is reset |
 //! | body size | route's limit (bytes) | closed: 413, before reading where the length is declared |

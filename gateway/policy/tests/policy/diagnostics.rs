@@ -179,6 +179,20 @@ fn listeners() {
         ],
     );
     listener(
+        "address = \"127.0.0.1:80\"\nproxy_protocol = \"require\"",
+        &[
+            "config.toml:6:18 listener.main.proxy_protocol: every connection would be closed: only trusted proxies may send PROXY headers, and there are none (list the load balancer's addresses in `trusted_proxies` of [process])",
+        ],
+    );
+    listener(
+        "address = \"127.0.0.1:80\"\nproxy_protocol = \"require\"\n[process]\ntrusted_proxies = [\"10.0.0.0/8\"]",
+        &[],
+    );
+    listener(
+        "address = \"127.0.0.1:80\"\nproxy_protocol = \"on\"",
+        &["config.toml:6:18 listener.main.proxy_protocol: unknown value \"on\" (one of \"off\", \"require\")"],
+    );
+    listener(
         "address = \"127.0.0.1\"",
         &[
             "config.toml:5:11 listener.main.address: \"127.0.0.1\" is not an address to listen on (add the port: \"127.0.0.1:8080\")",
