@@ -34,21 +34,33 @@ type Gateway = (Limits, Redis);
 #[tokio::main]
 async fn main() {
     let mut server = Server::start();
-    let mut gateways = Vec::new();
-    for _ in 0..GATEWAYS {
-        gateways.push(gateway(&server).await);
+    // A deadline that no command misses because the machine is busy: counting is measured, not the machine.
+    let patient = gateways(&server, "command_deadline = \"500ms\"\n").await;
+    exactness(&patient).await;
+    for (_, redis) in &patient {
+        redis.stop().await;
     }
-    while gateways.iter().any(|(_, redis)| redis.instances() as usize != GATEWAYS) {
-        sleep(Duration::from_millis(20)).await;
-    }
-    exactness(&gateways).await;
+    drop(patient);
+    let gateways = gateways(&server, "").await;
     cost(&server, &gateways[0]).await;
     outage(&mut server, &gateways).await;
     bans(&gateways).await;
 }
 
-async fn gateway(server: &Server) -> Gateway {
-    let redis = Redis::start(config(&server.settings(), ""), &rampart_store::Metrics::default()).await;
+async fn gateways(server: &Server, settings: &str) -> Vec<Gateway> {
+    let mut gateways = Vec::new();
+    for _ in 0..GATEWAYS {
+        gateways.push(gateway(server, settings).await);
+    }
+    while gateways.iter().any(|(_, redis)| redis.instances() as usize != GATEWAYS) {
+        sleep(Duration::from_millis(20)).await;
+    }
+    gateways
+}
+
+async fn gateway(server: &Server, settings: &str) -> Gateway {
+    let settings = format!("{settings}{}", server.settings());
+    let redis = Redis::start(config(&settings, ""), &rampart_store::Metrics::default()).await;
     let limits = Limits::new(&LimitsConfig::default(), Metrics::default());
     limits.attach(Some(redis.clone()));
     let background = limits.clone();
@@ -176,7 +188,9 @@ async fn bans(gateways: &[Gateway]) {
     let ban = Arc::new(
         Ban::compile("b", &raw, &["payload_blocked", "identity_invalid"], &Place::nowhere("", &report)).unwrap(),
     );
-    gateways.iter().for_each(|(limits, _)| limits.reconcile(&[], &[Arc::clone(&ban)]));
+    for (limits, _) in gateways {
+        limits.reconcile(&[], &[Arc::clone(&ban)]);
+    }
     let of = |number: u32| IpAddr::from(std::net::Ipv4Addr::from_bits(0x0a00_0000 + number));
     let measure = |what: &str| {
         const LOOKS: u32 = 1_000_000;

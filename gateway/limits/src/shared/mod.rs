@@ -8,7 +8,10 @@
 //!
 //! Redis is asked with one deadline. What it cannot answer is decided as the quota's `on_store_failure` says: by this
 //! gateway's share of the limit in its own memory, by letting pass, or by refusing. Once the store's breaker is open,
-//! nothing is asked and the fallback costs what a local decision costs; when it closes, Redis decides again.
+//! nothing is asked and the fallback costs what a local decision costs; when it closes, Redis decides again. What Redis
+//! allows is charged to that share, too: who has spent it gains nothing when Redis goes away. What was allowed without
+//! Redis is not told to it afterwards, so while an outage begins or ends a key may get up to the shares beyond its
+//! limit. Requests in flight are not mirrored.
 //!
 //! Names of keys hold the fingerprint of the quota and the keyed hash of whom it is about; values are numbers. Never
 //! here: a clear key, or a request that fails because Redis did (unless its quota says so). Counts are not sealed, since
@@ -32,6 +35,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use rampart_store::{Arg, Key, Redis, Script, Unavailable};
 use smallvec::SmallVec;
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout};
 
 pub(crate) use settlement::SettlementMetrics;
@@ -127,6 +131,8 @@ impl Shared {
             (0..demand.len()).partition(|index| attached.is_some() && is_shared(demand, *index));
         verdict.take_local(demand, &own, 1, Source::Local, now);
         let Some(attached) = attached else { return verdict };
+        // Without Redis nothing below waits: a loop of such decisions would keep the thread from whoever brings it back.
+        consume_budget().await;
         let mut unanswered = Group::new();
         let mut late = false;
         for (tag, group) in attached.groups(demand, &shared) {
@@ -151,6 +157,8 @@ impl Shared {
         }
         if verdict.is_refusal() {
             verdict.give_back(now);
+        } else {
+            verdict.mirror(attached.redis.instances(), now);
         }
         verdict
     }

@@ -9,6 +9,7 @@ use super::scripts::Reply;
 use crate::algorithm::{Rule, Standing};
 use crate::local::Local;
 use crate::micros::Micros;
+use crate::raw::OnStoreFailure;
 use crate::state::{Charge, Demand, Held, Outcome, QuotaState, Source};
 
 /// The states of a demand's quotas, and what was taken. One that is dropped, because nobody waits for the decision any
@@ -77,22 +78,30 @@ impl<'a> Verdict<'a> {
         if !states.iter().any(|state| state.outcome.is_refusal()) {
             for ((charge, state), lease) in charges().zip(&states).zip(leases) {
                 if state.outcome == Outcome::Allowed {
-                    self.held.push(Held {
-                        quota: Arc::clone(&charge.quota),
-                        key: charge.key,
-                        cost: charge.cost,
-                        at: reply.now,
-                        source: Source::Redis,
-                        slot: [0; 2],
-                        share: 1,
-                        lease: *lease,
-                    });
+                    self.held.push(Held::shared(charge, reply.now, *lease));
                 }
             }
         }
         for (index, state) in group.iter().zip(states) {
             self.set(*index, state);
         }
+    }
+
+    /// Charges what Redis allowed to this gateway's share as well, where the share decides without Redis. A share that
+    /// is spent stays spent: Redis has the last word while it is there.
+    pub(super) fn mirror(&mut self, instances: u32, now: Micros) {
+        let mut mirrored: SmallVec<[Held; 4]> = SmallVec::new();
+        for held in &self.held {
+            let quota = &held.quota;
+            let by_share = held.source == Source::Redis && quota.on_store_failure == OnStoreFailure::Local;
+            if by_share && !quota.rule.is_concurrency() {
+                let charge = Charge { quota: Arc::clone(quota), key: held.key, cost: held.cost };
+                let (_, taken) = self.local.take(std::slice::from_ref(&charge), instances, Source::Fallback, now);
+                mirrored.extend(taken);
+            }
+        }
+        // Settled like everything that was taken.
+        self.held.append(&mut mirrored);
     }
 
     /// Gives everything back that was taken.

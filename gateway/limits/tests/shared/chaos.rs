@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rampart_limits::{Outcome, Quota, Source};
+use rampart_limits::{Actual, Outcome, Quota, Source};
 use rampart_store::testing::{Redis as Server, Sentinel};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -204,4 +204,39 @@ async fn without_redis_each_quota_does_what_it_says() {
         assert!(begun.elapsed() < RECOVERY);
         sleep(Duration::from_millis(10)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_spent_his_share_gains_nothing_when_redis_goes_away() {
+    let mut server = Server::start();
+    let gateways = Gateway::several_with(DEADLINE, 2, &server.settings()).await;
+    let rules = [
+        "limit = 5\nper = \"1h\"",
+        "algorithm = \"sliding_log\"\nlimit = 5\nper = \"1h\"",
+        "algorithm = \"window\"\nlimit = 5\nper = \"month\"",
+        "algorithm = \"window\"\nlimit = 5\nper = \"month\"\ncount_cache_hits = false",
+    ];
+    let quotas: Vec<_> = rules.iter().enumerate().map(|(index, rule)| quota(&format!("q{index}"), rule)).collect();
+    for quota in &quotas {
+        for attempt in 0..5 {
+            // Three by the first gateway, two by the second.
+            let settled = gateways[attempt % 2].take(quota, 1, 1).await;
+            assert!(is_allowed(&settled));
+        }
+        assert!(!is_allowed(&gateways[0].take(quota, 1, 1).await));
+    }
+    // What cost nothing in the end is not held against anybody.
+    let free = gateways[0].take(&quotas[3], 2, 1).await;
+    let hit = Actual { cache_hit: true, ..Actual::default() };
+    gateways[0].limits.settle(free.reservation.unwrap(), &hit, crate::now());
+    server.kill();
+    eventually("Redis is down", || gateways.iter().all(|gateway| !gateway.redis.usable())).await;
+    for quota in &quotas {
+        let first = gateways[0].take(quota, 1, 1).await.states[0].clone();
+        assert_eq!((first.outcome, first.source, first.limit), (Outcome::Refused, Source::Fallback, 3));
+        // Half of five, rounded up: one is left of the other's three.
+        assert!(is_allowed(&gateways[1].take(quota, 1, 1).await));
+        assert!(!is_allowed(&gateways[1].take(quota, 1, 1).await));
+    }
+    assert_eq!(gateways[0].take(&quotas[3], 2, 1).await.states[0].remaining, 2);
 }
