@@ -82,6 +82,7 @@ pub struct Entry {
     stage: Stage,
     refreshed: bool,
     principal: Option<Principal>,
+    label: Option<Box<str>>,
     note: Option<AccessNote>,
     states: SmallVec<[QuotaState; 4]>,
     reservations: SmallVec<[Reservation; 2]>,
@@ -124,6 +125,11 @@ impl Entry {
         self.principal.as_ref()
     }
 
+    /// Who that is, as records and quotas name it: `jwt:main:alice`, `api_key:ci`.
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+
     /// A sign-in, or why there was none: once.
     pub fn take_note(&mut self) -> Option<AccessNote> {
         self.note.take()
@@ -150,7 +156,7 @@ impl Entry {
             return None;
         }
         let limits = beside.runtime.limits();
-        let asker = Asker { asking, principal: self.principal.as_ref() };
+        let asker = Asker { asking, principal: self.principal.as_ref(), label: self.label.as_deref() };
         let hasher = limits.hasher();
         let charge = |quota: &Arc<Quota>| {
             let (key, cost) = (quota.key(&asker, &hasher), quota.cost(&asker));
@@ -187,6 +193,7 @@ impl Entry {
                     self.note = Some(AccessNote { kind: AccessKind::SignIn, via: Some(principal.via()), reason: None });
                 }
                 self.principal = Some(principal);
+                self.label = Some(label.into());
                 None
             }
             Checked::Refused(denial) | Checked::Unknown { otherwise: denial, .. } => Some(self.deny(*denial)),
@@ -199,6 +206,7 @@ impl Entry {
             via: denial.via,
             reason: Some(Cow::Borrowed(denial.reason.as_str())),
         });
+        self.label = denial.principal.as_ref().map(|principal| principal.label().into());
         self.principal = denial.principal;
         let code = match denial.reason.status() {
             403 => Code::IdentityForbidden,

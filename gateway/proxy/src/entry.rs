@@ -59,7 +59,7 @@ pub(crate) fn proceed(
     if let Some(note) = ctx.way.entry.take_note() {
         ctx.access = Some(note);
     }
-    ctx.identity = ctx.way.entry.principal().map(|principal| principal.label().into());
+    ctx.identity = ctx.way.entry.label().map(Into::into);
     if let Some(cors) = route.cors.as_ref().filter(|_| !ctx.way.cors) {
         ctx.way.answer = cors.fields(&admission.request.head.headers);
         ctx.way.cors = true;

@@ -15,6 +15,7 @@ use crate::Declared;
 pub(super) struct Asker<'a, 'h> {
     pub(super) asking: Asking<'a, 'h>,
     pub(super) principal: Option<&'a Principal>,
+    pub(super) label: Option<&'a str>,
 }
 
 impl KeySource for Asker<'_, '_> {
@@ -47,8 +48,9 @@ impl KeySource for Asker<'_, '_> {
         self.principal?.claim(name)
     }
 
+    /// With its issuer: `alice` of two issuers is two callers.
     fn subject(&self) -> Option<&str> {
-        self.principal.map(|principal| &*principal.subject)
+        self.label
     }
 
     fn tenant(&self) -> Option<&str> {

@@ -63,7 +63,7 @@ pub struct RawIssuer {
     pub typ: Option<String>,
 
     /// Where the token is: `header:authorization` (after `Bearer`), `header:NAME`, `cookie:NAME`. Default:
-    /// `["header:authorization"]`. The first place that holds one counts.
+    /// `["header:authorization"]`. A token may stand in several of them; two different ones are refused.
     #[serde(default = "default_token")]
     #[schemars(length(min = 1, max = 4))]
     pub token: Vec<String>,

@@ -66,7 +66,7 @@ impl Callers {
         let file = |path: &Path, place: &Place<'_>| checks.public_file(path, place);
         let sources = rampart_identity::Sources { secret: &secret, file: &file };
         Self {
-            quotas: each(&items.quotas, |name, raw, place| Quota::compile(name, raw, place)),
+            quotas: each(&items.quotas, Quota::compile),
             bans: each(&items.bans, |name, raw, place| Ban::compile(name, raw, &BLAMED, place)),
             issuers: each(&items.issuers, |name, raw, place| Issuer::compile(name, raw, &sources, place)),
             api_keys: Arc::new(ApiKeys::compile(
@@ -108,6 +108,27 @@ pub(super) fn warn_unused(items: &Items<'_>, routes: &[Placed<'_, RawRoute>], re
     let issuers =
         used(&|route| route.identity.iter().flat_map(|identity| identity.issuers.as_slice().to_vec()).collect());
     unused("issuer", &items.issuers, "identity = { issuers = [\"NAME\"] }", |name| issuers.contains(name));
+}
+
+/// Warns of routes that ask for no identity although they lie within a place that another route protects: the more
+/// specific route wins, and is open.
+pub(super) fn warn_unprotected(routes: &[Placed<'_, RawRoute>]) {
+    let protects = |route: &RawRoute| route.identity.as_ref().is_some_and(|identity| identity.required);
+    for Placed { raw, place } in routes.iter().filter(|placed| placed.raw.identity.is_none()) {
+        let around = routes.iter().filter(|other| protects(&other.raw)).find(|other| {
+            let below = other.raw.matches.path.strip_suffix("**");
+            below.is_some_and(|below| raw.matches.path.starts_with(below))
+        });
+        if let Some(around) = around {
+            place.key("match").key("path").warn(
+                format!(
+                    "route \"{}\" asks for no identity, and lies within \"{}\", which does",
+                    raw.name, around.raw.name
+                ),
+                "add `identity` to it as well, or move it to a path of its own if anybody may call it",
+            );
+        }
+    }
 }
 
 fn unused<R>(what: &str, tables: &Named<'_, R>, how: &str, used: impl Fn(&str) -> bool) {

@@ -25,7 +25,7 @@ const LONGEST_S: u64 = 365 * 24 * 3_600;
 pub(super) async fn list(State(endpoints): State<Endpoints>) -> Response {
     let now = steady();
     let bans = endpoints.shared.runtime.limits().bans().list(now);
-    let body: Vec<Value> = bans.iter().map(|ban| shown(ban)).collect();
+    let body: Vec<Value> = bans.iter().map(shown).collect();
     answer::json(StatusCode::OK, &body)
 }
 

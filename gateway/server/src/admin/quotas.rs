@@ -22,7 +22,7 @@ pub(super) async fn list(State(endpoints): State<Endpoints>) -> Response {
     answer::json(StatusCode::OK, &json!({ "quotas": names, "memory": memory }))
 }
 
-/// Where a key of a quota stands. The parts of the key are parameters: `client_address`, `subject`, `tenant`, `api_key`,
+/// Where a key of a quota stands. The parts of the key are parameters: `client_address`, `subject` (`jwt:ISSUER:SUB`), `tenant`, `api_key`,
 /// `route`, `method`, `header:NAME`, `cookie:NAME`, `query:NAME`, `claim:NAME`.
 pub(super) async fn show(
     State(endpoints): State<Endpoints>,
