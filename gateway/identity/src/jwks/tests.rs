@@ -130,11 +130,11 @@ fn pem(der: &[u8]) -> String {
 }
 
 fn der(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = content.len();
-    let prefix = match length {
-        0..=127 => vec![tag, length as u8],
-        128..=255 => vec![tag, 0x81, length as u8],
-        _ => vec![tag, 0x82, (length >> 8) as u8, length as u8],
+    let [.., high, low] = content.len().to_be_bytes();
+    let prefix = match (high, low) {
+        (0, ..=127) => vec![tag, low],
+        (0, _) => vec![tag, 0x81, low],
+        _ => vec![tag, 0x82, high, low],
     };
     [prefix.as_slice(), content].concat()
 }

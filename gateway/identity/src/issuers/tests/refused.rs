@@ -102,7 +102,7 @@ fn algorithms_confused() {
     // The public key as the shared secret, in every form that it can be had in.
     let n = decode(RFC_N);
     let jwk = scene.rsa.jwk(r#""kid":"one""#);
-    let set = set_of(&[jwk.clone()]);
+    let set = set_of(std::slice::from_ref(&jwk));
     let pem = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n".to_owned();
     for public in [n.as_slice(), RFC_N.as_bytes(), jwk.as_bytes(), set.as_bytes(), pem.as_bytes(), b""] {
         let header = r#"{"alg":"HS256","kid":"one"}"#;
@@ -235,7 +235,7 @@ fn json_that_can_be_read_in_two_ways() {
         r#""RS256""#,
         r#"{"alg":"RS256"} x"#,
         r#"{"alg":"RS256",}"#,
-        r#"{'alg':'RS256'}"#,
+        "{'alg':'RS256'}",
         "{\"alg\":\"RS256\"}\u{0}",
         "\u{FEFF}{\"alg\":\"RS256\"}",
         "{\"alg\":\"RS256\"/**/}",
