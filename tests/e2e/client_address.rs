@@ -13,6 +13,9 @@ const TRUSTED: &str = "trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\", \"fd00:
 /// Who connects, what the header says, and whose request that is.
 type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str);
 
+/// Who connects, what the header says, and the scheme and port that the client used.
+type EntranceCase<'a> = (&'a str, &'a [(&'a str, &'a str)], (&'a str, &'a str));
+
 const XFF: &str = "X-Forwarded-For";
 
 /// Of a peer that is not trusted nothing is believed.
@@ -125,7 +128,7 @@ async fn scheme_and_port_are_those_that_the_client_used() {
     let own = own.as_str();
     let proto = "X-Forwarded-Proto";
     let port = "X-Forwarded-Port";
-    let cases: &[(&str, &[(&str, &str)], (&str, &str))] = &[
+    let cases: &[EntranceCase<'_>] = &[
         (STRANGER, &[], ("http", own)),
         (STRANGER, &[(proto, "https"), (port, "443")], ("http", own)),
         (BALANCER, &[], ("http", own)),
