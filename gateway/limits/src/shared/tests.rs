@@ -8,8 +8,9 @@ use rampart_settings::{Document, Report, Source as Text, read};
 use rampart_store::testing::{Redis as Server, config};
 use rampart_store::{Arg, Key, Redis, Script, State};
 
+use super::SettlementMetrics;
 use super::scripts::{self, Parameters, Reply, whole};
-use super::settlement::member;
+use super::settlement::{Settlement, member};
 use crate::algorithm::gcra::{Cell, Gcra};
 use crate::algorithm::sliding_log::{Moments, SlidingLog};
 use crate::algorithm::window::{Count, Window};
@@ -285,4 +286,31 @@ async fn huge_buckets_stay_within_their_limit() {
         }
     }
     assert!(taken > 970_000_000_000, "{taken}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leases_are_renewed_and_come_back_to_an_empty_server() {
+    let server = Server::start();
+    let redis = redis(&server).await;
+    let settlement = Settlement::new("gateway".to_owned(), SettlementMetrics::default());
+    let key = key(&redis, 0, 0);
+    let held = || server.command(&["ZRANGE", key.as_str(), "0", "-1"]).list().len();
+    let parameters = Parameters::of(&Rule::Concurrency { limit: 200 });
+    for lease in 1..=150 {
+        settlement.begin(lease, key.clone(), parameters);
+    }
+    settlement.renew(&redis).await;
+    assert_eq!(held(), 150);
+    server.command(&["FLUSHALL"]);
+    settlement.renew(&redis).await;
+    assert_eq!(held(), 150);
+    let left_ms = server.command(&["PTTL", key.as_str()]).int().unwrap();
+    assert!((29_000..=30_000).contains(&left_ms), "{left_ms}");
+    for lease in 1..=149 {
+        settlement.end(lease);
+        settlement.end(lease);
+    }
+    settlement.send(&redis).await;
+    settlement.renew(&redis).await;
+    assert_eq!(held(), 1);
 }

@@ -34,6 +34,9 @@ pub(crate) const SLACK: Duration = Duration::from_millis(240);
 /// How long anything may take to come back.
 pub(crate) const RECOVERY: Duration = Duration::from_secs(10);
 
+/// Of the ACL user, where there is one.
+pub(crate) const PASSWORD: &str = "correct horse";
+
 /// One gateway, as far as limits are concerned.
 pub(crate) struct Gateway {
     pub(crate) limits: Limits,
@@ -51,7 +54,7 @@ impl Gateway {
     pub(crate) async fn start_with(deadline: Duration, settings: &str) -> Self {
         let settings =
             format!("command_deadline = \"{}ms\"\nconnect_deadline = \"1s\"\n{settings}", deadline.as_millis());
-        let redis = Redis::start(config(&settings, ""), &rampart_store::Metrics::default()).await;
+        let redis = Redis::start(config(&settings, PASSWORD), &rampart_store::Metrics::default()).await;
         let limits = Limits::new(&LimitsConfig::default(), Metrics::default());
         limits.attach(Some(redis.clone()));
         let background = tokio::spawn({

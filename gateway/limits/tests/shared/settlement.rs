@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use rampart_limits::{Actual, Outcome};
-use rampart_store::testing::Redis as Server;
+use rampart_limits::{Actual, Ban, Outcome, RawBan};
+use rampart_settings::{Place, Report};
+use rampart_store::testing::{Options, Redis as Server};
 use tokio::time::sleep;
 
 use crate::oracle::{charge, key, quota};
-use crate::{Gateway, eventually, is_allowed, now};
+use crate::{Gateway, PASSWORD, eventually, is_allowed, now};
 
 async fn remaining(gateway: &Gateway, quota: &std::sync::Arc<rampart_limits::Quota>) -> u64 {
     gateway.limits.peek_shared(quota, key(1)).await.unwrap().remaining
@@ -115,4 +116,54 @@ async fn who_leaves_while_redis_is_asked_frees_what_was_taken_here() {
     asking.abort();
     eventually("it is free again", || left() == 3).await;
     server.thaw();
+}
+
+/// With the rights that the configuration's help asks for, and no more; and nothing that is written stays for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_need_few_rights_and_leave_nothing_for_ever() {
+    let user = Some(("gateway".to_owned(), PASSWORD.to_owned()));
+    let server = Server::start_with(&Options { user, ..Options::default() });
+    let settings = format!("password = \"secret://env/REDIS_PASSWORD\"\n{}", server.settings());
+    let gateway = Gateway::start(&settings).await;
+    let report = Report::new();
+    let raw = RawBan { after: 2, counts: vec!["payload_blocked".to_owned()], ..RawBan::default() };
+    let ban = Ban::compile("b", &raw, &["payload_blocked"], &Place::nowhere("t", &report)).unwrap();
+    gateway.limits.reconcile(&[], &[std::sync::Arc::new(ban)]);
+    let rules = [
+        "limit = 100\nper = \"1h\"\ncount_cache_hits = false",
+        "algorithm = \"sliding_log\"\nlimit = 100\nper = \"1h\"\ncount_cache_hits = false",
+        "algorithm = \"window\"\nlimit = 100\nper = \"month\"\ncount_cache_hits = false",
+        "concurrency = 100",
+    ];
+    let demand: Vec<_> =
+        rules.iter().enumerate().map(|(index, rule)| charge(&quota(&format!("q{index}"), rule), 1, 1)).collect();
+    let kept = gateway.take_all(&demand).await;
+    let settled = gateway.take_all(&demand).await;
+    assert!(is_allowed(&settled) && settled.states.iter().all(|state| state.source == rampart_limits::Source::Redis));
+    let hit = Actual { cache_hit: true, ..Actual::default() };
+    gateway.limits.settle(settled.reservation.unwrap(), &hit, now());
+    sleep(Duration::from_millis(600)).await;
+    let offend = |last: u8| gateway.limits.bans().offence([192, 0, 2, last].into(), "payload_blocked", now());
+    assert!(offend(1).is_none() && offend(1).is_some() && offend(2).is_none());
+    gateway.limits.bans().add([192, 0, 2, 3].into(), Duration::from_mins(1), "", now());
+    gateway.limits.bans().lift([192, 0, 2, 4].into(), now());
+    let mut admin = server.wire();
+    let names = |reply: rampart_store::Value| -> Vec<String> {
+        let text = |name: &rampart_store::Value| String::from_utf8_lossy(name.bytes().unwrap()).into_owned();
+        reply.list().iter().map(text).collect()
+    };
+    let kinds = ["rampart:quota:", "rampart:banned:", "rampart:offences:", "rampart:bans:", "rampart:gateways:"];
+    for _ in 0..100 {
+        let keys = names(admin.command(&["KEYS", "rampart:*"]).unwrap());
+        for key in &keys {
+            assert!(admin.command(&["PTTL", key]).unwrap().int().unwrap() != -1, "{key} stays for ever");
+        }
+        let entries = admin.command(&["HLEN", "rampart:bans:{616c6c}:656e7472696573"]).unwrap().int();
+        if entries == Some(3) && kinds.iter().all(|kind| keys.iter().any(|key| key.starts_with(kind))) {
+            drop(kept);
+            return;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    panic!("not everything was written");
 }
