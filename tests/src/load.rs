@@ -52,7 +52,7 @@ impl Load {
         let started = Instant::now();
         let stop = Arc::new(AtomicBool::new(false));
         let request = Arc::new(request);
-        let clients = (0..clients).map(|_| {
+        let ask_on = |_| {
             let (stop, request) = (Arc::clone(&stop), Arc::clone(&request));
             tokio::spawn(async move {
                 let mut asked = Vec::new();
@@ -65,8 +65,8 @@ impl Load {
                 }
                 asked
             })
-        });
-        let clients = clients.collect();
+        };
+        let clients = (0..clients).map(ask_on).collect();
         Self { started, stop, clients }
     }
 

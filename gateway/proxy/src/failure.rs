@@ -35,13 +35,23 @@ pub(crate) async fn answer(session: &mut Session, error: &Error, ctx: &mut Conte
         }
         ctx.decided.refusal = Some(Box::new(refusal));
     }
-    if *error.esource() == ErrorSource::Downstream {
+    // A request that reached an attempt at an upstream ends its connection: Pingora closes it whatever is said here, so the
+    // answer says so, too.
+    if *error.esource() == ErrorSource::Downstream || ctx.upstream.asked.is_some() {
         session.set_keepalive(None);
     }
-    let begun = session.response_written().is_some_and(|written| !written.status.is_informational());
     let Some(refusal) = ctx.decided.refusal.take() else {
         return nobody;
     };
+    let error_code = refusal.status;
+    let can_reuse_downstream = give(session, ctx, refusal).await && ctx.upstream.asked.is_none();
+    FailToProxy { error_code, can_reuse_downstream }
+}
+
+/// Gives the refusal to the client, as far as that has nothing of a response yet, and keeps it in the context. Says whether
+/// the connection can go on.
+pub(crate) async fn give(session: &mut Session, ctx: &mut Context, refusal: Box<Refusal>) -> bool {
+    let begun = session.response_written().is_some_and(|written| !written.status.is_informational());
     let reusable = !begun && session.is_body_done();
     match &ctx.hold {
         // The head was written as far as the pass that holds it: the client has seen nothing yet.
@@ -51,9 +61,8 @@ pub(crate) async fn answer(session: &mut Session, error: &Error, ctx: &mut Conte
         _ => {}
     }
     let written = if begun { Ok(()) } else { refusal::answer(session, &refusal, ctx.request_id(), &ctx.way).await };
-    let error_code = refusal.status;
     ctx.decided.refusal = Some(refusal);
-    FailToProxy { error_code, can_reuse_downstream: reusable && written.is_ok() }
+    reusable && written.is_ok()
 }
 
 /// `None` where the client is the one who has gone.

@@ -10,12 +10,12 @@ use http::HeaderMap;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
-use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, Result};
 use rampart_policy::{Runtime, Snapshot};
 use rampart_record::Records;
-use rampart_upstream::{MAX_ATTEMPTS, Resilience};
+use rampart_upstream::MAX_ATTEMPTS;
 use tokio::sync::Semaphore;
 
 use crate::authorities::Authorities;
@@ -44,8 +44,6 @@ pub struct Gateway {
     pub(crate) authorities: Authorities,
     /// Judgements of large bodies that may run at a time: one per processor.
     pub(crate) judging: Arc<Semaphore>,
-    /// What counts on routes that name no `resilience`.
-    pub(crate) resilience: Resilience,
 }
 
 // === impl Gateway ===
@@ -59,7 +57,7 @@ impl Gateway {
     pub fn new(parts: Parts) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let (authorities, judging) = (Authorities::default(), Arc::new(Semaphore::new(processors)));
-        Self { parts, authorities, judging, resilience: Resilience::default() }
+        Self { parts, authorities, judging }
     }
 
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
@@ -85,15 +83,14 @@ impl ProxyHttp for Gateway {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         if session.subrequest_ctx.is_some() {
-            return match subrequest::take_over(session) {
-                Some(decided) => {
-                    *ctx = decided;
-                    Ok(false)
-                }
-                None => Error::e_explain(pingora::ErrorType::InternalError, "a subrequest without its request"),
-            };
+            *ctx = subrequest::take_over(session)?;
+            return Ok(false);
         }
         decide::request(self, session, ctx).await
+    }
+
+    async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        upstream::enter(self, session, ctx).await
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
@@ -212,6 +209,11 @@ impl ProxyHttp for Gateway {
     fn suppress_error_log(&self, _session: &Session, _ctx: &Context, _error: &Error) -> bool {
         // The access log and the security event say it, with the request's id and without its query.
         true
+    }
+
+    fn suppress_proxy_warn_log(&self, _: &Session, _: &Context, _: &Error, context: ProxyWarnLogContext) -> bool {
+        // Attempts that are repeated are counted; where an upstream fails, a line for each would be a flood.
+        context == ProxyWarnLogContext::UpstreamRetry
     }
 
     fn request_summary(&self, session: &Session, ctx: &Context) -> String {

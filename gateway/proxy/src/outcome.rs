@@ -2,7 +2,8 @@
 //!
 //! Every end is noted once. What the endpoint did wrong is a failure of its ([`Lease::failed`](rampart_upstream::Lease::failed));
 //! a response is a response, and what its status says about the endpoint is the pool's to judge. No verdict on the endpoint
-//! are: a client that left, a refusal of the gateway's own, and a kept connection that had been closed before the request came.
+//! are: a client that left, a refusal of the gateway's own, and what the upstream says it has not processed. (That a kept
+//! connection ended is told to the pool, which knows what that says.)
 
 use std::time::Instant;
 
@@ -113,7 +114,7 @@ pub(crate) fn broke_off(
     let upstreams = *error.esource() == ErrorSource::Upstream && ctx.decided.refusal.is_none();
     let follows = upstreams && {
         let kind = if ctx.upstream.answered { None } else { kind_of(&error, reused) };
-        if !matches!(kind, Some(Kind::Stale | Kind::Unprocessed)) {
+        if kind != Some(Kind::Unprocessed) {
             failed(ctx, failure_of(&error));
         }
         kind.is_some_and(|kind| retry::follows(gateway, session, ctx, kind))
@@ -228,22 +229,22 @@ mod tests {
     #[test]
     fn ends_that_are_nobodys_fault_are_told_apart() {
         #[track_caller]
-        fn check(etype: ErrorType, retry: RetryType, reused: bool, expect: Option<Kind>) {
+        fn check(etype: &ErrorType, retry: RetryType, reused: bool, expect: Option<Kind>) {
             let mut error = Error::new_up(etype.clone());
             error.retry = retry;
             assert_eq!(kind_of(&error, reused), expect, "{etype:?} reused={reused}");
         }
         let (no, kept) = (RetryType::Decided(false), RetryType::ReusedOnly);
-        check(ErrorType::ConnectionClosed, kept, true, Some(Kind::Stale));
-        check(ErrorType::ConnectionClosed, kept, false, Some(Kind::Cause(Cause::Closed)));
-        check(ErrorType::ReadError, no, true, Some(Kind::Stale));
-        check(ErrorType::ReadTimedout, no, true, Some(Kind::Cause(Cause::Timeout)));
-        check(ErrorType::H2Error, RetryType::Decided(true), false, Some(Kind::Unprocessed));
-        check(ErrorType::H2Downgrade, RetryType::Decided(true), true, Some(Kind::Unprocessed));
-        check(ErrorType::H2Error, no, false, Some(Kind::Cause(Cause::Closed)));
+        check(&ErrorType::ConnectionClosed, kept, true, Some(Kind::Stale));
+        check(&ErrorType::ConnectionClosed, kept, false, Some(Kind::Cause(Cause::Closed)));
+        check(&ErrorType::ReadError, no, true, Some(Kind::Stale));
+        check(&ErrorType::ReadTimedout, no, true, Some(Kind::Cause(Cause::Timeout)));
+        check(&ErrorType::H2Error, RetryType::Decided(true), false, Some(Kind::Unprocessed));
+        check(&ErrorType::H2Downgrade, RetryType::Decided(true), true, Some(Kind::Unprocessed));
+        check(&ErrorType::H2Error, no, false, Some(Kind::Cause(Cause::Closed)));
         // It answered, with something: the request may have taken effect.
-        check(ErrorType::InvalidH2, RetryType::Decided(true), false, Some(Kind::Cause(Cause::Closed)));
-        check(ErrorType::InvalidHTTPHeader, no, false, None);
+        check(&ErrorType::InvalidH2, RetryType::Decided(true), false, Some(Kind::Cause(Cause::Closed)));
+        check(&ErrorType::InvalidHTTPHeader, no, false, None);
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub enum ProbeFault {
     #[error("no answer within {} ms", .0.as_millis())]
     Deadline(Duration),
     /// The connection could not be made, or broke.
-    #[error("{0}")]
+    #[error("{}", .0.etype().as_str())]
     Broken(Box<pingora::Error>),
     /// The upstream's `ca_file` cannot be used.
     #[error("ca_file: {0}")]

@@ -10,15 +10,20 @@
 //!
 //! A pause ends when the client leaves.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use http::HeaderName;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
-use rampart_upstream::{Cause, Lease, Resilience};
+use rampart_upstream::{Cause, EndpointId, Lease, Resilience};
 
+use crate::Gateway;
 use crate::context::Context;
 use crate::head::random;
-use crate::{Gateway, upstream};
+
+/// By which a client makes any request idempotent, where the upstream keeps to it (draft-ietf-httpapi-idempotency-key-header).
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// How an attempt ended that another may follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,11 +47,6 @@ impl Kind {
     }
 }
 
-/// The rules by which this request's attempts are repeated.
-pub(crate) fn resilience<'a>(gateway: &'a Gateway, _ctx: &'a Context) -> &'a Resilience {
-    &gateway.resilience
-}
-
 /// Decides whether another attempt follows one that ended so. If it does, its endpoint and pause are in the context.
 pub(crate) fn follows(gateway: &Gateway, session: &mut Session, ctx: &mut Context, kind: Kind) -> bool {
     let cause = kind.cause();
@@ -54,52 +54,57 @@ pub(crate) fn follows(gateway: &Gateway, session: &mut Session, ctx: &mut Contex
     if session.response_written().is_some() || !(untouched || ctx.repeatable(session)) {
         return false;
     }
-    let idempotent = session.req_header().method.is_idempotent();
-    if !resilience(gateway, ctx).may_retry(ctx.upstream.attempts, idempotent, cause) {
+    let Some(resilience) = ctx.route().map(|route| Arc::clone(&route.resilience)) else {
+        return false;
+    };
+    let request = session.req_header();
+    let idempotent =
+        request.method.is_idempotent() || (resilience.idempotency_key && request.headers.contains_key(IDEMPOTENCY_KEY));
+    if !resilience.may_retry(ctx.upstream.attempts, idempotent, cause) {
         return false;
     }
-    match next(gateway, ctx, kind) {
-        Some(lease) => {
-            ctx.upstream.next = Some(lease);
-            true
-        }
-        None => false,
+    let next = next(gateway, &resilience, ctx, kind);
+    let follows = next.is_some();
+    if let Some(Next { lease, pause, tried, free }) = next {
+        let towards = &mut ctx.upstream;
+        (towards.lease, towards.next) = (None, Some(lease));
+        (towards.pause, towards.tried) = (pause, tried);
+        towards.free_used |= free;
     }
+    follows
 }
 
-/// The endpoint of the next attempt, if there is one, and time, and budget.
-fn next(gateway: &Gateway, ctx: &mut Context, kind: Kind) -> Option<Lease> {
+/// An attempt that may follow.
+struct Next {
+    lease: Lease,
+    pause: Duration,
+    tried: Vec<EndpointId>,
+    /// It costs nothing of the budget.
+    free: bool,
+}
+
+/// The next attempt, if there is an endpoint for it, and time, and budget. Until it is decided upon, the present one stays as
+/// it is: its response may be the one that passes.
+fn next(gateway: &Gateway, resilience: &Resilience, ctx: &Context, kind: Kind) -> Option<Next> {
     let snapshot = ctx.pin.clone()?;
     let upstream = snapshot.upstream(ctx.route()?.upstream()?)?;
     let pool = gateway.parts.runtime.pool(&upstream.name)?;
     let free = kind != Kind::Cause(kind.cause()) && !ctx.upstream.free_used;
-    ctx.upstream.pause = if free {
-        std::time::Duration::ZERO
-    } else {
-        #[expect(clippy::cast_possible_truncation, reason = "any 64 of the 128 random bits")]
-        resilience(gateway, ctx).backoff(ctx.upstream.attempts, random() as u64)
-    };
-    if ctx.upstream.time_left().is_some_and(|left| left <= ctx.upstream.pause) {
+    #[expect(clippy::cast_possible_truncation, reason = "any 64 of the 128 random bits")]
+    let pause = if free { Duration::ZERO } else { resilience.backoff(ctx.upstream.attempts, random() as u64) };
+    if ctx.upstream.time_left().is_some_and(|left| left <= pause) {
         return None;
     }
-    if let Some(lease) = ctx.upstream.lease.take().filter(|_| kind != Kind::Stale) {
-        ctx.upstream.tried.push(lease.endpoint().id());
-    }
-    if ctx.upstream.tried.len() >= pool.endpoints().len() {
+    let mut tried = ctx.upstream.tried.clone();
+    tried.extend(ctx.upstream.lease.iter().filter(|_| kind != Kind::Stale).map(|lease| lease.endpoint().id()));
+    if tried.len() >= pool.endpoints().len() {
         // All were tried: each may be tried again.
-        ctx.upstream.tried.clear();
+        tried.clear();
     }
-    let lease = upstream::pick(gateway, upstream, ctx).or_else(|_| {
-        ctx.upstream.tried.clear();
-        upstream::pick(gateway, upstream, ctx)
-    });
-    let lease = lease.ok()?;
-    if free {
-        ctx.upstream.free_used = true;
-    } else if !pool.withdraw_retry(resilience(gateway, ctx), kind.cause(), Instant::now()) {
-        return None;
-    }
-    Some(lease)
+    let now = Instant::now();
+    let another = pool.pick(|| ctx.hash, &tried, now);
+    let lease = another.or_else(|_| pool.pick(|| ctx.hash, &[], now)).ok()?;
+    (free || pool.withdraw_retry(resilience, kind.cause(), now)).then_some(Next { lease, pause, tried, free })
 }
 
 /// Waits until the next attempt is due, where there was one before.

@@ -22,7 +22,11 @@ use pingora::{Error, ErrorType};
 use crate::context::Context;
 
 /// What the first pass hands to the second.
-struct Handover(Context);
+struct Handover {
+    context: Context,
+    /// Bytes of the body in the channel.
+    length: usize,
+}
 
 /// A subrequest that takes over what `context` knows, and its channels. `length` is that of what will go through them as
 /// its body.
@@ -38,16 +42,20 @@ pub(crate) fn prepare(
     if session.as_http2().is_some() {
         make_http1(session)?;
     }
-    declare(session, length)?;
-    let handover = Handover(mem::replace(context, Context::spent()));
+    let handover = Handover { context: mem::replace(context, Context::spent()), length };
     let ctx = Ctx::builder().body_mode(BodyMode::ExpectBody).user_ctx(Box::new(handover)).build();
     Ok(spawner.create_subrequest(session.as_downstream(), ctx))
 }
 
 /// In the second pass: what the first handed over.
-pub(crate) fn take_over(session: &mut Session) -> Option<Context> {
-    let handover = session.subrequest_ctx.as_mut()?.user_ctx_mut()?.downcast_mut::<Handover>()?;
-    Some(mem::replace(&mut handover.0, Context::spent()))
+pub(crate) fn take_over(session: &mut Session) -> pingora::Result<Context> {
+    let user_ctx = session.subrequest_ctx.as_mut().and_then(|ctx| ctx.user_ctx_mut());
+    let Some(handover) = user_ctx.and_then(|ctx| ctx.downcast_mut::<Handover>()) else {
+        return Error::e_explain(ErrorType::InternalError, "a subrequest without its request");
+    };
+    let (context, length) = (mem::replace(&mut handover.context, Context::spent()), handover.length);
+    declare(session, length)?;
+    Ok(context)
 }
 
 fn make_http1(session: &mut Session) -> pingora::Result<()> {
@@ -61,7 +69,8 @@ fn make_http1(session: &mut Session) -> pingora::Result<()> {
     Ok(())
 }
 
-/// Makes the head say how long the body in the channel is. One that was framed as having none stays so.
+/// Makes the head of the second pass say how long the body in the channel is. (That of the first is handed over as the bytes
+/// that were received.) One that was framed as having none stays so.
 fn declare(session: &mut Session, length: usize) -> pingora::Result<()> {
     let header = session.req_header_mut();
     let framed = header.headers.contains_key(CONTENT_LENGTH) || header.headers.contains_key(TRANSFER_ENCODING);

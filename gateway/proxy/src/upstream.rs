@@ -24,49 +24,57 @@ use rampart_upstream::{Admit, Endpoint, Lease, NoEndpoint, Pool, Protocol, Schem
 use crate::Gateway;
 use crate::authorities::Authorities;
 use crate::context::Context;
-use crate::failure::refuse;
+use crate::failure::{self, refuse};
 use crate::outcome::{timed_out, tls_failed};
 use crate::retry;
 
-/// The peer of this attempt, once its time has come.
-pub(crate) async fn peer(gateway: &Gateway, session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
-    let Some(snapshot) = ctx.pin.clone() else {
-        return Error::e_explain(ErrorType::InternalError, "an attempt after the response");
-    };
-    let Some(upstream) = ctx.route().and_then(|route| snapshot.upstream(route.upstream()?)) else {
-        return Error::e_explain(ErrorType::InternalError, "a request without an upstream");
-    };
-    if ctx.upstream.began.is_none() {
-        begin(gateway, session, upstream, ctx).await?;
-    }
-    retry::pause(session, ctx).await?;
-    ctx.upstream.begin_attempt();
-    let lease = match ctx.upstream.next.take() {
-        Some(lease) => lease,
-        None => pick(gateway, upstream, ctx).map_err(|none| refuse(ctx, unavailable(none)))?,
-    };
-    let peer = build(gateway, &snapshot, upstream, &lease, ctx)?;
-    ctx.upstream.socket = Some(lease.endpoint().socket());
-    ctx.upstream.lease = Some(lease);
-    Ok(peer)
+/// Why a request does not get as far as an attempt.
+enum Denied {
+    /// The client left while it waited.
+    Gone(Box<Error>),
+    Refused(Box<Refusal>),
 }
 
-/// Before the first attempt: the clock of the whole exchange starts, and the request gets its place.
-async fn begin(gateway: &Gateway, session: &mut Session, upstream: &Upstream, ctx: &mut Context) -> Result<()> {
-    let deadlines = ctx.route().map_or(upstream.deadlines, |route| route.deadlines);
-    let now = Instant::now();
-    ctx.upstream.began = Some(now);
-    ctx.upstream.total = (!ctx.unhurried).then_some(deadlines.total);
-    let Some(pool) = gateway.parts.runtime.pool(&upstream.name) else {
-        return Err(refuse(ctx, unavailable(NoEndpoint::Unresolved)));
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
+/// Before the first attempt: the clock of the whole exchange starts, the request gets its place and its first endpoint. `false`:
+/// it was refused, and answered. (Refused here, its connection can go on; after an attempt Pingora closes it.)
+pub(crate) async fn enter(gateway: &Gateway, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+    let refusal = match begin(gateway, session, ctx).await {
+        Ok(lease) => {
+            ctx.upstream.next = Some(lease);
+            return Ok(true);
+        }
+        Err(Denied::Refused(refusal)) => refusal,
+        Err(Denied::Gone(error)) => return Err(error),
     };
+    // A connection that cannot go on is closed by the answer.
+    failure::give(session, ctx, refusal).await;
+    Ok(false)
+}
+
+async fn begin(gateway: &Gateway, session: &mut Session, ctx: &mut Context) -> Result<Lease, Denied> {
+    let missing = || unavailable(NoEndpoint::Unresolved, 1);
+    let snapshot = ctx.pin.clone().ok_or_else(missing)?;
+    let route = ctx.route().ok_or_else(missing)?;
+    let upstream = route.upstream().and_then(|index| snapshot.upstream(index)).ok_or_else(missing)?;
+    let pool = gateway.parts.runtime.pool(&upstream.name).ok_or_else(missing)?;
+    let now = Instant::now();
+    let total = route.deadlines.total;
+    ctx.upstream.began = Some(now);
+    ctx.upstream.total = (!ctx.unhurried).then_some(total);
     let slot = place(&pool, session, ctx, now).await?;
     ctx.upstream.slot = Some(slot);
-    Ok(())
+    let now = Instant::now();
+    pool.pick(|| ctx.hash, &[], now).map_err(|none| unavailable(none, pool.retry_after_s(now)).into())
 }
 
 /// A place among the upstream's requests, at once or after a wait that the client does not have to sit out.
-async fn place(pool: &Pool, session: &mut Session, ctx: &mut Context, now: Instant) -> Result<Slot> {
+async fn place(pool: &Pool, session: &mut Session, ctx: &Context, now: Instant) -> Result<Slot, Denied> {
     let retry_after_s = match pool.admit(now) {
         Admit::Go(slot) => return Ok(slot),
         Admit::Shed { retry_after_s } => retry_after_s,
@@ -76,7 +84,7 @@ async fn place(pool: &Pool, session: &mut Session, ctx: &mut Context, now: Insta
             tokio::select! {
                 slot = &mut waiter => return Ok(slot),
                 () = tokio::time::sleep(wait) => waiter.gave_up(),
-                gone = retry::left(session, ctx.upgrade) => return Err(gone),
+                gone = retry::left(session, ctx.upgrade) => return Err(Denied::Gone(gone)),
             }
         }
     };
@@ -85,22 +93,32 @@ async fn place(pool: &Pool, session: &mut Session, ctx: &mut Context, now: Insta
         "The upstream has as many requests as it may have at a time",
         "Nothing was sent; try again later.",
     );
-    Err(refuse(ctx, refusal.retry_after_s(retry_after_s)))
+    Err(refusal.retry_after_s(retry_after_s).into())
 }
 
-/// An endpoint that this request has not tried.
-pub(crate) fn pick(gateway: &Gateway, upstream: &Upstream, ctx: &Context) -> Result<Lease, NoEndpoint> {
-    let pool = gateway.parts.runtime.pool(&upstream.name).ok_or(NoEndpoint::Unresolved)?;
-    pool.pick(|| ctx.hash, &ctx.upstream.tried, Instant::now())
-}
-
-fn unavailable(none: NoEndpoint) -> Refusal {
+fn unavailable(none: NoEndpoint, retry_after_s: u32) -> Refusal {
     let error = match none {
         NoEndpoint::Unresolved => "No address of the upstream is known yet",
         NoEndpoint::Exhausted => "No address of the upstream could be reached",
         NoEndpoint::Unhealthy | NoEndpoint::BreakerOpen => "No address of the upstream is fit to take a request",
     };
-    Refusal::new(Code::UpstreamUnavailable, error, "Nothing was sent; try again later.").retry_after_s(1)
+    Refusal::new(Code::UpstreamUnavailable, error, "Nothing was sent; try again later.").retry_after_s(retry_after_s)
+}
+
+/// The peer of this attempt, once its time has come.
+pub(crate) async fn peer(gateway: &Gateway, session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+    retry::pause(session, ctx).await?;
+    let (Some(snapshot), Some(lease)) = (ctx.pin.clone(), ctx.upstream.next.take()) else {
+        return Error::e_explain(ErrorType::InternalError, "an attempt without an endpoint");
+    };
+    let Some(upstream) = ctx.route().and_then(|route| snapshot.upstream(route.upstream()?)) else {
+        return Error::e_explain(ErrorType::InternalError, "an attempt without an upstream");
+    };
+    ctx.upstream.begin_attempt();
+    let peer = build(gateway, &snapshot, upstream, &lease, ctx)?;
+    ctx.upstream.socket = Some(lease.endpoint().socket());
+    ctx.upstream.lease = Some(lease);
+    Ok(peer)
 }
 
 fn build(
@@ -119,11 +137,12 @@ fn build(
     if left.is_zero() {
         return Err(refuse(ctx, timed_out()));
     }
-    let per_try = retry::resilience(gateway, ctx).per_try.filter(|_| !ctx.unhurried).unwrap_or(Duration::MAX);
+    // Pingora has one deadline for reads, of the head and of the body: where a body may take its time, it is no attempt's.
+    let per_try = ctx.route().and_then(|route| route.resilience.per_try).filter(|_| !ctx.unhurried);
     let options = &mut peer.options;
     options.connection_timeout = Some(deadlines.connect.min(left));
     options.total_connection_timeout = Some(deadlines.connect.min(left));
-    options.read_timeout = Some(deadlines.read.min(left).min(per_try));
+    options.read_timeout = Some(deadlines.read.min(left).min(per_try.unwrap_or(Duration::MAX)));
     options.write_timeout = Some(deadlines.write.min(left));
     options.http_upstream_request_policy.h1_upgrade =
         if ctx.upgrade { H1UpgradePolicy::WebSocketOnly } else { H1UpgradePolicy::Deny };

@@ -69,9 +69,17 @@ struct Probes {
     running: HashMap<(Arc<str>, EndpointId), Running>,
 }
 
+/// A task that asks; it ends when this is dropped.
 struct Running {
     check: Arc<HealthCheck>,
+    endpoint: Arc<Endpoint>,
     task: AbortHandle,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Probes {
@@ -87,17 +95,16 @@ impl Probes {
         let mut before = std::mem::take(&mut self.running);
         for Wanted { upstream, check, endpoint } in wanted {
             let key = (Arc::clone(&upstream), endpoint.id());
-            let same = before.remove(&key).filter(|running| running.check == check && !running.task.is_finished());
-            let running = same.unwrap_or_else(|| {
-                let asking = keep_asking(Arc::clone(&self.common), upstream, Arc::clone(&check), endpoint);
-                Running { check, task: self.tasks.spawn(asking) }
+            // An upstream that left and returned has other endpoints by the same numbers.
+            let same = before.remove(&key).filter(|running| {
+                running.check == check && Arc::ptr_eq(&running.endpoint, &endpoint) && !running.task.is_finished()
             });
-            if let Some(twice) = self.running.insert(key, running) {
-                twice.task.abort();
-            }
-        }
-        for gone in before.into_values() {
-            gone.task.abort();
+            let running = same.unwrap_or_else(|| {
+                let common = Arc::clone(&self.common);
+                let asking = keep_asking(common, upstream, Arc::clone(&check), Arc::clone(&endpoint));
+                Running { check, endpoint, task: self.tasks.spawn(asking) }
+            });
+            self.running.insert(key, running);
         }
     }
 }

@@ -50,7 +50,8 @@ pub struct RawResilience {
     /// to 599.
     #[schemars(length(max = 32))]
     pub retry_on: Vec<RawCause>,
-    /// How long one attempt may wait for the header of its response. Without it the deadlines of the upstream count.
+    /// How long one attempt may wait for the header of its response, and between two pieces of it. Without it the `read`
+    /// deadline of the upstream counts. Not for routes whose body mode is `stream`.
     pub per_try: Option<RawDuration>,
     /// Retries of all requests to the upstream, as a share of its requests of the last 10 seconds.
     #[schemars(extend("examples" = ["20%", 0.2]))]
@@ -58,6 +59,9 @@ pub struct RawResilience {
     /// Retries that are let through whatever the share, each second.
     #[schemars(range(max = 100_000))]
     pub budget_min_per_second: u32,
+    /// Take a request with an `Idempotency-Key` for idempotent, whatever its method: right where the backend does what one
+    /// key asks for only once.
+    pub idempotency_key: bool,
     /// Repeat requests that are not idempotent (POST, PATCH), too: they may then take effect more than once.
     pub non_idempotent: bool,
 }
@@ -92,12 +96,14 @@ pub struct Resilience {
     pub name: Arc<str>,
     /// Attempts of one request, the first included: 1 to [`MAX_ATTEMPTS`].
     pub attempts: u32,
-    /// How long one attempt may wait for the header of its response.
+    /// How long one attempt may wait for the header of its response, and between two pieces of it.
     pub per_try: Option<Duration>,
     /// Retries as a share of the recent requests.
     pub budget: Share,
     /// Retries that the budget always holds, each second.
     pub budget_min_per_second: u32,
+    /// Whether a request with an `Idempotency-Key` is idempotent.
+    pub idempotency_key: bool,
     backoff: Duration,
     backoff_up_to: Duration,
     retry_on: Vec<Cause>,
@@ -118,6 +124,7 @@ impl Default for RawResilience {
             per_try: None,
             budget: RawShare::percent(20),
             budget_min_per_second: 10,
+            idempotency_key: false,
             non_idempotent: false,
         }
     }
@@ -132,6 +139,7 @@ impl Default for Resilience {
             per_try: None,
             budget: Share::percent(20),
             budget_min_per_second: 10,
+            idempotency_key: false,
             backoff: Duration::from_millis(25),
             backoff_up_to: Duration::from_millis(250),
             retry_on: vec![Cause::Connect, Cause::Closed, Cause::Status(502), Cause::Status(503), Cause::Status(504)],
@@ -222,6 +230,7 @@ impl Resilience {
             per_try: raw.per_try.map(|given| duration("per_try", given, SHORTEST_TRY, LONGEST_TRY)),
             budget,
             budget_min_per_second: raw.budget_min_per_second.min(MAX_BUDGET_MIN),
+            idempotency_key: raw.idempotency_key,
             backoff: duration("backoff", raw.backoff, RawDuration::ZERO, LONGEST_BACKOFF),
             backoff_up_to: duration("backoff_up_to", raw.backoff_up_to, RawDuration::ZERO, LONGEST_BACKOFF),
             retry_on,
