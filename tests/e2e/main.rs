@@ -26,6 +26,7 @@ mod query;
 mod records;
 mod refusals;
 mod reload;
+mod resilience;
 mod response_inspection;
 mod routing;
 mod smuggling;
