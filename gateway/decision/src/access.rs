@@ -166,7 +166,9 @@ impl Entry {
         if limits.waits(&demand) {
             return Some(Step::Count(demand));
         }
-        self.take_over(limits.take(&demand, beside.micros)).map(Step::Refused)
+        let settled = limits.take(&demand, beside.micros);
+        limits.count_route(&asking.route.name, &settled);
+        self.take_over(settled).map(Step::Refused)
     }
 
     fn take_over(&mut self, settled: Settled) -> Option<Box<Refusal>> {

@@ -139,7 +139,7 @@ impl Exchange {
 #[expect(clippy::unnecessary_box_returns, reason = "refusals travel boxed")]
 fn refusal(status: u16, error: &'static str, location: Option<String>) -> Box<Refusal> {
     let refusal = Refusal::new(Code::ResponseBlocked, error, "Response blocked for security reasons");
-    Box::new(Refusal { status, location, ..refusal })
+    Box::new(Refusal { status, ..refusal.sent_to(location) })
 }
 
 #[cfg(test)]

@@ -159,7 +159,7 @@ fn refusal(profile: &Profile, findings: &Findings, status: u16) -> Refusal {
         (_, sentence) => {
             let error = sentence.map_or(Cow::Borrowed("Request blocked"), Cow::Owned);
             let refusal = Refusal::new(Code::PayloadBlocked, error, "Request blocked for security reasons");
-            Refusal { status, location: redirect(findings), ..refusal }
+            Refusal { status, ..refusal.sent_to(redirect(findings)) }
         }
     }
 }

@@ -17,13 +17,10 @@ pub struct Refusal {
     pub error: Cow<'static, str>,
     /// One sentence that says what to do about it, or why in general.
     pub detail: Cow<'static, str>,
-    /// `Allow` of a 405 (RFC 9110 section 15.5.6).
-    pub allow: Option<String>,
-    /// `Location`, where a rule sends the client elsewhere.
-    pub location: Option<String>,
     /// `Retry-After` in seconds; never 0.
     pub retry_after_s: Option<u32>,
-    /// Other fields of the answer: `RateLimit`, `WWW-Authenticate`.
+    /// Other fields of the answer: `Allow` of a 405 (RFC 9110 section 15.5.6), `WWW-Authenticate`, `Location` where a rule
+    /// sends the client elsewhere.
     pub fields: Vec<(&'static str, String)>,
 }
 
@@ -37,8 +34,6 @@ impl Refusal {
             status: code.status(),
             error: error.into(),
             detail: detail.into(),
-            allow: None,
-            location: None,
             retry_after_s: None,
             fields: Vec::new(),
         }
@@ -58,10 +53,23 @@ impl Refusal {
         self
     }
 
+    /// The value of the first other field of this name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The same refusal, with `Location` if there is a place to go to.
+    #[must_use]
+    pub(crate) fn sent_to(self, location: Option<String>) -> Self {
+        match location {
+            Some(to) => self.field("Location", to),
+            None => self,
+        }
+    }
+
     /// The same refusal, with `Allow`.
     #[must_use]
-    pub fn allow(mut self, methods: impl Into<String>) -> Self {
-        self.allow = Some(methods.into());
-        self
+    pub fn allow(self, methods: impl Into<String>) -> Self {
+        self.field("Allow", methods)
     }
 }

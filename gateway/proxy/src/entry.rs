@@ -85,6 +85,9 @@ pub(crate) async fn wait(gateway: &Gateway, ctx: &mut Context, wait: Wait) -> Op
     match wait {
         Wait::Count(demand) => {
             let settled = runtime.limits().take_shared(&demand, steady()).await;
+            if let Some(route) = &ctx.route_name {
+                runtime.limits().count_route(route, &settled);
+            }
             let refusal = ctx.way.entry.counted(settled);
             if refusal.is_some() {
                 state_quotas(ctx);

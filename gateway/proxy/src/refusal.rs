@@ -83,12 +83,6 @@ fn header(refusal: &Refusal, request_id: &str, length: usize) -> pingora::Result
     header.insert_header(CONTENT_LENGTH, length)?;
     header.insert_header(CACHE_CONTROL, "no-store")?;
     header.insert_header(X_REQUEST_ID, request_id)?;
-    if let Some(allow) = &refusal.allow {
-        header.insert_header("Allow", allow.as_str())?;
-    }
-    if let Some(to) = &refusal.location {
-        header.insert_header("Location", to.as_str())?;
-    }
     if let Some(seconds) = refusal.retry_after_s {
         header.insert_header("Retry-After", seconds)?;
     }

@@ -123,6 +123,7 @@ impl Assembly {
             store: snapshot.config.records.store.as_ref().map(|store| store.path.clone()),
             runtime: Arc::new(runtime),
             redis: OnceLock::new(),
+            redis_runtime: OnceLock::new(),
             store_metrics,
             records: Arc::new(records),
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
@@ -148,8 +149,9 @@ impl Assembly {
         let connections = self.add_listeners(&mut server, &addresses)?;
         let (records, pid_file) = (Arc::clone(&shared.records), self.started_with.process.pid_file.clone());
         let last_things = LastThings::new({
-            let pid_file = pid_file.clone();
+            let (pid_file, shared) = (pid_file.clone(), Arc::clone(&shared));
             move || {
+                store::end(&shared);
                 if !records.close(LAST_WORDS) {
                     log::error!(target: "rampart", "some records could not be written before the end");
                 }

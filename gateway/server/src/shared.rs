@@ -8,6 +8,7 @@ use prometheus_client::registry::Registry;
 use rampart_policy::{Runtime, Snapshot};
 use rampart_record::Records;
 use rampart_store::Redis;
+use tokio::runtime::Handle;
 
 use crate::process::lifecycle::Lifecycle;
 use crate::reload::status::Status;
@@ -20,6 +21,8 @@ pub(crate) struct Shared {
     pub(crate) runtime: Arc<Runtime>,
     /// Redis, once it was asked to connect; empty where there is none.
     pub(crate) redis: OnceLock<Redis>,
+    /// Where its connections live.
+    pub(crate) redis_runtime: OnceLock<Handle>,
     /// What is counted about it.
     pub(crate) store_metrics: rampart_store::Metrics,
     /// The writers of logs and store.

@@ -18,30 +18,36 @@ pub(super) struct Asker<'a, 'h> {
     pub(super) label: Option<&'a str>,
 }
 
+/// What is there once. Of several the upstream may take another one than was counted: then it is as if there were none.
+fn only<T>(mut values: impl Iterator<Item = T>) -> Option<T> {
+    let first = values.next()?;
+    values.next().is_none().then_some(first)
+}
+
 impl KeySource for Asker<'_, '_> {
     fn client(&self) -> IpAddr {
         self.asking.client
     }
 
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        self.asking.request.head.headers.get(name).map(Cow::Borrowed)
+        only(self.asking.request.head.headers.get_all(name)).map(Cow::Borrowed)
     }
 
     fn cookie(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         let fields = self.asking.request.head.headers.get_all("cookie").flat_map(cookies::split);
-        let mut named = fields.filter(|(given, _)| *given == Some(name.as_bytes()));
-        named.next().map(|(_, value)| Cow::Borrowed(value))
+        let named = fields.filter(|(given, _)| *given == Some(name.as_bytes()));
+        only(named.map(|(_, value)| value)).map(Cow::Borrowed)
     }
 
-    /// The first parameter of this name, in whatever spelling.
+    /// The parameter of this name, in whatever spelling.
     fn query(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         let query = self.asking.request.target.as_ref()?.query?;
-        query.split(|byte| *byte == b'&').find_map(|pair| {
+        only(query.split(|byte| *byte == b'&').filter_map(|pair| {
             let mut halves = pair.splitn(2, |byte| *byte == b'=');
             let given = decode(halves.next()?, Plus::Space);
             let value = halves.next().unwrap_or_default();
             (*given.bytes == *name.as_bytes()).then(|| decode(value, Plus::Space).bytes)
-        })
+        }))
     }
 
     fn claim(&self, name: &str) -> Option<Cow<'_, str>> {

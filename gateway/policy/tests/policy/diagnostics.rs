@@ -275,9 +275,9 @@ fn mistakes_of_structure_and_of_meaning_come_together() {
 #[test]
 fn keys_of_later_versions_are_unknown() {
     rules(
-        "[quota.auth]\nrequests = 5",
+        "[cache_policy.short]\nttl = 5",
         &[
-            "r.toml:2:2 quota: unknown key \"quota\" (known here: \"case\", \"exclusion\", \"profile\", \"route\", \"rule\", \"version\")",
+            "r.toml:2:2 cache_policy: unknown key \"cache_policy\" (known here: \"api_key\", \"ban\", \"case\", \"cors\", \"exclusion\", \"issuer\", \"profile\", \"quota\", \"resilience\", \"route\", \"rule\", \"version\")",
         ],
     );
 }

@@ -1,13 +1,17 @@
 //! The connection to Redis, on a runtime of its own: what waits for it must not wait for anything else.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 use rampart_proxy::steady;
 use rampart_store::Redis;
 
 use crate::shared::Shared;
+
+/// How long the last words to Redis may take.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Asks Redis to connect, where the configuration has one, and hands it to whoever shares over it. Does not wait for the
 /// connection: without Redis the gateway serves all the same.
@@ -23,7 +27,24 @@ pub(super) fn start(shared: &Arc<Shared>) -> anyhow::Result<()> {
         let shared = Arc::clone(shared);
         tokio::spawn(async move { shared.runtime.limits().run(steady).await });
     });
+    let _ = shared.redis_runtime.set(runtime.handle().clone());
     let forever = move || runtime.block_on(std::future::pending::<()>());
     thread::Builder::new().name("store".into()).spawn(forever).context("cannot start the store's thread")?;
     Ok(())
+}
+
+/// Tells the other gateways what they should know before this one goes: corrections of counts, leases that end. Waits for
+/// it, whether or not the caller runs on a runtime.
+pub(super) fn end(shared: &Arc<Shared>) {
+    let (Some(redis), Some(runtime)) = (shared.redis.get().cloned(), shared.redis_runtime.get()) else { return };
+    let (done, ended) = mpsc::channel();
+    let shared = Arc::clone(shared);
+    runtime.spawn(async move {
+        shared.runtime.limits().flush().await;
+        redis.stop().await;
+        let _ = done.send(());
+    });
+    if ended.recv_timeout(FAREWELL).is_err() {
+        log::warn!(target: "rampart", "Redis was not told of the end: leases of requests end by themselves");
+    }
 }
