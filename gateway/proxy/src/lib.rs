@@ -78,6 +78,15 @@
 //! | PROXY header: none, malformed, late, or of a peer that is no trusted proxy | 536 bytes, `header_deadline` (time) | closed: connection ends |
 //! | PROXY header that announces nobody | | the balancer's address counts, hop fields do not |
 //! | query parameter that a route does not take, or that has two readings | 64 parameters declared | closed: 400 `query_refused`, in mode `detect` too |
+//! | banned address | 100,000 addresses | closed: 403; a full table gives up the one of a few that ends first |
+//! | quota spent | the quota's `limit` (units) | closed: 429; in mode `shadow` open |
+//! | quota that Redis cannot count | `[redis]` `command_deadline` (time) | the quota's word: `local` counts this gateway's share, `allow` is open, `deny` is 503 |
+//! | memory for the keys of quotas | `[limits]` `memory` (bytes) | the quota's word: `deny` is 429, `shared` one bucket for all new keys |
+//! | corrections of shared counts, offences that wait for Redis | a queue each (entries) | what was taken stays taken; offences count on this gateway alone; counted |
+//! | credential that does not hold, or two of them | | closed: 401, where a credential is optional, too |
+//! | scope or claim that is missing | | closed: 403 |
+//! | an issuer's keys: unknown to the gateway, or older than `stale` | a fetch each `cooldown` (time) | closed: 401 or 503; younger ones hold |
+//! | preflight, or origin on a route with `enforce`, that CORS does not allow | | closed: 403; without `enforce` the answer gives no leave to read it |
 //! | TLS handshake, request head, idling | `handshake_deadline`, `header_deadline`, `idle` (time) | closed: connection ends |
 //! | HTTP/2 streams | `http2.streams`, twice that still running after resets (requests) | closed: stream is reset |
 //! | body size | route's limit (bytes) | closed: 413, before reading where the length is declared |
