@@ -9,9 +9,11 @@
     reason = "test code: a broken expectation must stop the test where it broke"
 )]
 
+mod admin_limits;
 mod advisories;
 mod architecture;
 mod balance;
+mod bans;
 mod body_before_upstream;
 mod client_address;
 mod commands;
@@ -23,7 +25,9 @@ mod listeners;
 mod process;
 mod proxy_protocol;
 mod query;
+mod quotas;
 mod records;
+mod redis_chaos;
 mod refusals;
 mod reload;
 mod resilience;

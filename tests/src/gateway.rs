@@ -164,6 +164,32 @@ impl Gateway {
         Connection::open(self.addresses.admin).await.ask(&request).await
     }
 
+    /// One request to the admin listener with the token and a JSON body.
+    pub async fn order(&self, method: &str, target: &str, body: &Value) -> Response {
+        let (authorization, body) = (format!("Bearer {ADMIN_TOKEN}"), body.to_string());
+        let length = body.len().to_string();
+        let fields =
+            [("Authorization", &*authorization), ("Content-Type", "application/json"), ("Content-Length", &*length)];
+        let request = [shape::head(method, target, &fields), body.into_bytes()].concat();
+        Connection::open(self.addresses.admin).await.ask(&request).await
+    }
+
+    /// The admin actions that are kept, newest first.
+    pub async fn actions(&self) -> Vec<Value> {
+        let page = self.admin("GET", "/admin/actions?limit=1000").await;
+        assert_eq!(page.status, 200, "{}", page.text());
+        page.json()["items"].as_array().expect("a page of actions").clone()
+    }
+
+    /// The last admin action of this kind on this target, once it is kept.
+    pub async fn action(&self, action: &str, target: &str) -> Value {
+        let what = format!("{action} of {target} is recorded");
+        eventually_some(&what, async || {
+            self.actions().await.into_iter().find(|entry| entry["action"] == action && entry["target"] == target)
+        })
+        .await
+    }
+
     /// The value of one counter or gauge, in whole numbers; `line` is the name with its labels as exposed. 0 when it is
     /// not there.
     pub async fn metric(&self, line: &str) -> u64 {
