@@ -130,6 +130,11 @@ impl Entry {
         self.label.as_deref()
     }
 
+    /// A sign-in, or why there was none, as long as nobody took it.
+    pub fn note(&self) -> Option<&AccessNote> {
+        self.note.as_ref()
+    }
+
     /// A sign-in, or why there was none: once.
     pub fn take_note(&mut self) -> Option<AccessNote> {
         self.note.take()

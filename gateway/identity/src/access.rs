@@ -20,6 +20,7 @@
 mod challenge;
 mod claim;
 mod compile;
+mod describe;
 mod find;
 mod forward;
 mod metrics;

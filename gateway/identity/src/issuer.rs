@@ -28,7 +28,7 @@ pub use source::{KeySource, Published};
 pub struct Sources<'a> {
     /// The secret behind a reference.
     pub secret: &'a dyn Fn(&SecretRef, &Place<'_>) -> Option<Arc<Secret>>,
-    /// The content of a file, of 1 MiB at most; a relative path is relative to the folder of the file that names it.
+    /// The content of a file, of 1 MiB at most; a relative path is relative to the folder of config.toml.
     pub file: &'a dyn Fn(&Path, &Place<'_>) -> Option<Vec<u8>>,
 }
 

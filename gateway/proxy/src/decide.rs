@@ -200,7 +200,7 @@ fn decide_head(gateway: &Gateway, session: &mut Session, snapshot: &Snapshot, ct
             let fresh;
             let mut admission = match admit(snapshot, &head, origin, declared, workspace) {
                 Ok(admission) => admission,
-                Err(denied) => return denied_by(gateway, ctx, *denied),
+                Err(denied) => return denied_by(gateway, ctx, &head, *denied),
             };
             enter(gateway, snapshot, session, ctx, &admission);
             match entry::proceed(gateway, ctx, &admission, declared) {
@@ -262,8 +262,9 @@ fn judge_first(
 }
 
 /// Takes over what a denial says.
-fn denied_by(gateway: &Gateway, ctx: &mut Context, denied: Denied<'_>) -> Next {
+fn denied_by(gateway: &Gateway, ctx: &mut Context, head: &Head<'_>, denied: Denied<'_>) -> Next {
     if let Some(route) = denied.route {
+        entry::speak_for(ctx, route, &head.headers);
         ctx.route_name = Some(Arc::clone(&route.name));
         ctx.series = Some(gateway.metrics().route(&route.name));
     }

@@ -6,12 +6,14 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::header::{HeaderName, HeaderValue, VARY};
+use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, HeaderName, HeaderValue, VARY};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use rampart_decision::{Admission, Asking, Beside, Declared, Entry, Refusal, Step};
 use rampart_identity::{OWN_FIELDS, PreflightAnswer};
 use rampart_limits::{Actual, Demand};
+use rampart_message::Headers;
+use rampart_policy::Route;
 use rampart_record::{AdminAction, Outcome};
 
 use crate::Gateway;
@@ -60,10 +62,7 @@ pub(crate) fn proceed(
         ctx.access = Some(note);
     }
     ctx.identity = ctx.way.entry.label().map(Into::into);
-    if let Some(cors) = route.cors.as_ref().filter(|_| !ctx.way.cors) {
-        ctx.way.answer = cors.fields(&admission.request.head.headers);
-        ctx.way.cors = true;
-    }
+    speak_for(ctx, route, &admission.request.head.headers);
     state_quotas(ctx);
     match step {
         Step::Count(demand) => Entered::Waits(Wait::Count(demand)),
@@ -76,6 +75,15 @@ pub(crate) fn proceed(
             }
             Entered::Passed
         }
+    }
+}
+
+/// From here on the answer's CORS fields are the gateway's to write, where the route has a policy; also those of a refusal,
+/// which a page could not read without them.
+pub(crate) fn speak_for(ctx: &mut Context, route: &Route, headers: &Headers<'_>) {
+    if let Some(cors) = route.cors.as_ref().filter(|_| !ctx.way.cors) {
+        ctx.way.answer = cors.fields(headers);
+        ctx.way.cors = true;
     }
 }
 
@@ -145,6 +153,8 @@ pub(crate) async fn preflight(session: &mut Session, answer: PreflightAnswer, ct
     }
     let mut header = ResponseHeader::build(answer.status, Some(8))?;
     ctx.way.tell(&mut header)?;
+    // What pages may read is for the answer to the request itself.
+    header.remove_header(&ACCESS_CONTROL_EXPOSE_HEADERS);
     for (name, value) in answer.fields {
         header.insert_header(name, value)?;
     }

@@ -1,5 +1,7 @@
 //! A claim that a route asks for.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::raw::{RawClaim, RawClaimValue};
@@ -42,5 +44,23 @@ impl RequiredClaim {
             (RawClaimValue::Text(allowed), Value::String(given)) => allowed == given,
             _ => false,
         })
+    }
+}
+
+/// `role = "admin" or "owner"`
+impl fmt::Display for RequiredClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = ", self.name)?;
+        for (index, value) in self.values.iter().enumerate() {
+            if index > 0 {
+                f.write_str(" or ")?;
+            }
+            match value {
+                RawClaimValue::Truth(truth) => write!(f, "{truth}")?,
+                RawClaimValue::Number(number) => write!(f, "{number}")?,
+                RawClaimValue::Text(text) => write!(f, "\"{text}\"")?,
+            }
+        }
+        Ok(())
     }
 }

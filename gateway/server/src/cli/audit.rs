@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use rampart_record::{AdminAction, Page, Reader, SecurityEvent};
+use rampart_record::{AccessKind, AdminAction, Page, Reader, SecurityEvent};
 use serde::Serialize;
 
 use super::{ConfigArguments, Outcome, term};
@@ -106,7 +106,7 @@ fn show<T: Serialize>(source: &Source, page: &Page<T>, line: fn(&T) -> String) -
     Ok(Outcome::Good)
 }
 
-/// `time verdict status client method path route request_id`, then what matched, indented.
+/// `time verdict status client method path route request_id`, who it was and why not, then what matched, indented.
 fn event_line(event: &SecurityEvent) -> String {
     let status = event.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
     let route = event.route.as_deref().unwrap_or("-");
@@ -116,6 +116,20 @@ fn event_line(event: &SecurityEvent) -> String {
     );
     if let Some(code) = &event.code {
         let _ = write!(line, " code={code}");
+    }
+    if let Some(identity) = &event.identity {
+        let _ = write!(line, " identity={identity}");
+    }
+    if let Some(note) = &event.access {
+        let kind = match note.kind {
+            AccessKind::SignIn => "sign_in",
+            AccessKind::Refused => "refused",
+        };
+        let _ = write!(line, " access={kind}");
+        let optional = [("via", note.via.as_deref()), ("reason", note.reason.as_deref())];
+        for (name, value) in optional.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            let _ = write!(line, " {name}={value}");
+        }
     }
     for found in &event.matches {
         let _ = write!(line, "\n    {} [{}, {}] {}", found.rule, found.category, found.severity, found.message);

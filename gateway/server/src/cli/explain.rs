@@ -114,6 +114,17 @@ impl Explanation<'_> {
         Some(format!("{}, tenant {}", principal.label(), principal.tenant))
     }
 
+    /// What the route asks of its callers.
+    fn needs(&self) -> Option<String> {
+        self.0.route?.access.as_ref().map(ToString::to_string)
+    }
+
+    /// Why the caller does not come in, as records have it: a stable word, and who was asked.
+    fn refused(&self) -> Option<(&str, Option<&str>)> {
+        let note = self.0.way.as_ref()?.note()?;
+        Some((note.reason.as_deref()?, note.via.as_deref()))
+    }
+
     /// The quotas that count the request, and what would be left.
     fn quotas(&self) -> Vec<String> {
         let states = self.0.way.as_ref().map(Entry::states).unwrap_or_default();
@@ -140,7 +151,8 @@ impl Explanation<'_> {
             .collect();
         json!({
             "route": self.0.route.map(|route| &*route.name), "profile": self.0.route.map(|r| &*r.profile.name),
-            "path": self.0.path, "identity": self.identity(), "quotas": self.quotas(), "body": self.body(), "verdict": self.0.verdict.as_str(), "status": self.0.status,
+            "path": self.0.path, "needs": self.needs(), "identity": self.identity(), "reason": self.refused().map(|(reason, _)| reason),
+            "quotas": self.quotas(), "body": self.body(), "verdict": self.0.verdict.as_str(), "status": self.0.status,
             "code": self.0.code.map(Code::as_str), "error": self.0.error, "score": self.0.findings.anomaly_score(), "matches": matches,
         })
     }
@@ -159,7 +171,12 @@ impl Explanation<'_> {
         line("route", Some(self.0.route.map_or_else(|| "none".to_owned(), |route| route.name.to_string())));
         line("profile", self.0.route.map(|r| format!("{} (mode {:?})", r.profile.name, r.profile.mode).to_lowercase()));
         line("path", self.0.path.clone());
+        line("needs", self.needs());
         line("identity", self.identity());
+        line("reason", self.refused().map(|(reason, via)| match via {
+            Some(via) => format!("{reason} (asked: {via})"),
+            None => reason.to_owned(),
+        }));
         self.quotas().into_iter().for_each(|quota| line("quota", Some(quota)));
         line("body", self.body());
         line("score", Some(self.0.findings.anomaly_score().to_string()));
