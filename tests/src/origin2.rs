@@ -1,6 +1,7 @@
 //! `CountingOrigin2`: an HTTP/2 backend (TLS with ALPN) that records requests and answers like a gRPC server: a body
 //! and trailers.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -27,6 +28,8 @@ pub struct Seen2 {
 struct Counters {
     connections: AtomicUsize,
     seen: Mutex<Vec<Seen2>>,
+    /// What becomes of the next streams.
+    resets: Mutex<VecDeque<h2::Reason>>,
 }
 
 /// The origin; stops when dropped. It echoes each request's body frame by frame as it arrives and ends with the
@@ -59,8 +62,12 @@ impl CountingOrigin2 {
                 tokio::spawn(async move {
                     let Ok(wire) = TlsAcceptor::from(tls).accept(wire).await else { return };
                     let Ok(mut connection) = h2::server::handshake(wire).await else { return };
-                    while let Some(Ok((request, respond))) = connection.accept().await {
-                        tokio::spawn(echo(request, respond, counters.clone()));
+                    while let Some(Ok((request, mut respond))) = connection.accept().await {
+                        let reset = counters.resets.lock().unwrap().pop_front();
+                        match reset {
+                            Some(reason) => respond.send_reset(reason),
+                            None => drop(tokio::spawn(echo(request, respond, counters.clone()))),
+                        }
                     }
                 });
             }
@@ -71,6 +78,16 @@ impl CountingOrigin2 {
     /// Connections accepted so far.
     pub fn connections(&self) -> usize {
         self.counters.connections.load(Ordering::SeqCst)
+    }
+
+    /// Resets the next stream instead of answering it.
+    pub fn reset_next(&self, reason: h2::Reason) {
+        self.counters.resets.lock().unwrap().push_back(reason);
+    }
+
+    /// Whether every reset that was asked for has been given.
+    pub fn has_reset(&self) -> bool {
+        self.counters.resets.lock().unwrap().is_empty()
     }
 
     /// Requests received whole, in order.

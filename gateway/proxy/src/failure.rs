@@ -36,15 +36,16 @@ pub(crate) async fn answer(session: &mut Session, error: &Error, ctx: &mut Conte
         ctx.decided.refusal = Some(Box::new(refusal));
     }
     // A request that reached an attempt at an upstream ends its connection: Pingora closes it whatever is said here, so the
-    // answer says so, too.
-    if *error.esource() == ErrorSource::Downstream || ctx.upstream.asked.is_some() {
+    // answer says so, too. That of a subrequest is no connection.
+    let attempted = ctx.upstream.asked.is_some() && session.subrequest_ctx.is_none();
+    if *error.esource() == ErrorSource::Downstream || attempted {
         session.set_keepalive(None);
     }
     let Some(refusal) = ctx.decided.refusal.take() else {
         return nobody;
     };
     let error_code = refusal.status;
-    let can_reuse_downstream = give(session, ctx, refusal).await && ctx.upstream.asked.is_none();
+    let can_reuse_downstream = give(session, ctx, refusal).await && !attempted;
     FailToProxy { error_code, can_reuse_downstream }
 }
 

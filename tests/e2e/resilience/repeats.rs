@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use h2::Reason;
 use rampart_tests::setup::CATCH_ALL;
 use rampart_tests::shape::{self, benign_json};
-use rampart_tests::{Answer, CountingOrigin, Gateway, Mood, MoodyOrigin, Setup, free_address};
+use rampart_tests::{
+    Answer, Authority, CountingOrigin, CountingOrigin2, Gateway, Mood, MoodyOrigin, Setup, free_address,
+};
 
 use super::before;
 
@@ -201,5 +204,34 @@ async fn a_routes_resilience_counts() {
         let times = origins[0].arrivals().get(&target).copied().unwrap_or(0);
         assert_eq!(times, expect, "{method} {target} {mood:?}");
         assert!(began.elapsed() < Duration::from_secs(3), "{target}: the deadline of one attempt");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_that_were_reset_are_repeated_as_far_as_the_reset_says_so() {
+    let authority = Authority::new();
+    let origin = CountingOrigin2::start(authority.sign(&["origin.test"]).server(&["h2"])).await;
+    let tls = "protocol = \"http2\"\ntls = { ca_file = \"authority.pem\", sni = \"origin.test\" }";
+    let keys = format!("addresses = [\"https://{}\"]\n{tls}\n{RETRIES_ALONE}", origin.address);
+    let setup = Setup::bare().upstream("agents", &keys).routes(CATCH_ALL).file("authority.pem", &authority.pem());
+    let gateway = setup.start().await;
+    let body = benign_json(1_000);
+    for (reason, method, expect) in [
+        // Not processed (RFC 9113 section 8.7): whatever the method.
+        (Reason::REFUSED_STREAM, "POST", 200),
+        (Reason::REFUSED_STREAM, "PUT", 200),
+        (Reason::INTERNAL_ERROR, "PUT", 200),
+        (Reason::INTERNAL_ERROR, "POST", 502),
+    ] {
+        let before = origin.seen().len();
+        origin.reset_next(reason);
+        let mut request = shape::post("/", "application/json", &body);
+        request.splice(..4, method.bytes());
+        let response = gateway.ask(&request).await;
+        assert!(origin.has_reset());
+        assert_eq!(response.status, expect, "{reason:?} {method}: {}", response.text());
+        let arrived = origin.seen().len() - before;
+        assert_eq!(arrived, usize::from(expect == 200), "{reason:?} {method}");
+        assert!(expect != 200 || response.body == body, "{reason:?} {method}: came back changed");
     }
 }

@@ -72,7 +72,10 @@ websocket = true
 "#;
 
 pub(super) fn setup(origin: &CountingOrigin) -> Setup {
-    Setup::new(origin.address)
+    // An origin that breaks off one response after the other would be left alone by its breaker.
+    let upstream = format!("addresses = [\"http://{}\"]\nbreaker = {{ enabled = false }}", origin.address);
+    Setup::bare()
+        .upstream("agents", &upstream)
         .without_shipped_rules()
         .routes(ROUTES)
         .file("leaks.conf", RULES)
