@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rampart_identity::{Checked, Denial, PreflightAnswer, Principal};
+use rampart_identity::{Checked, Denial, MissingKey, PreflightAnswer, Principal};
 use rampart_limits::{Charge, Demand, Micros, Outcome, Quota, QuotaState, Reservation, Settled, fields};
 use rampart_policy::{Route, Runtime};
 use rampart_record::{AccessKind, AccessNote};
@@ -61,8 +61,8 @@ pub enum Step {
     Preflight(PreflightAnswer),
     /// Have these charges counted, then call [`Entry::counted`].
     Count(Demand),
-    /// Have the key set of this issuer fetched, then call [`Entry::refreshed`].
-    Refresh(Arc<str>),
+    /// Have the issuer asked for this key, then call [`Entry::refreshed`].
+    Refresh(MissingKey),
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -187,7 +187,7 @@ impl Entry {
         let access = asking.route.access.as_ref()?;
         let checked = access.check(&asking.request.head.headers, beside.runtime.issuers(), beside.now);
         let checked = match checked {
-            Checked::Unknown { issuer, .. } if !self.refreshed => return Some(Step::Refresh(issuer)),
+            Checked::Unknown { missing, .. } if !self.refreshed => return Some(Step::Refresh(missing)),
             Checked::Unknown { otherwise, .. } => Checked::Refused(otherwise),
             checked => checked,
         };

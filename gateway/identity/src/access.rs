@@ -36,7 +36,7 @@ use self::find::{Credential, Found};
 use self::forward::{Forward, Keep};
 use crate::api_key::ApiKeys;
 use crate::issuer::Issuer;
-use crate::issuers::{Issuers, Verification};
+use crate::issuers::{Issuers, MissingKey, Verification};
 use crate::principal::Principal;
 use crate::reason::Reason;
 
@@ -77,8 +77,8 @@ pub enum Checked {
     /// The token names a key that is not known. Await [`Issuers::refresh`] and check again, once; if the answer is the
     /// same then, it is `otherwise`.
     Unknown {
-        /// The name of the issuer's table.
-        issuer: Arc<str>,
+        /// What to ask for.
+        missing: MissingKey,
         /// The refusal, if asking again does not help.
         otherwise: Box<Denial>,
     },
@@ -125,9 +125,9 @@ impl Access {
                 Verification::Refused { flaw, issuer } => {
                     return self.refuse(flaw.into(), issuer.map(|issuer| format!("jwt:{issuer}")));
                 }
-                Verification::UnknownKey { issuer } => {
-                    let otherwise = self.denial(Reason::UnknownKey, Some(format!("jwt:{issuer}")), None);
-                    return Checked::Unknown { issuer, otherwise };
+                Verification::UnknownKey(missing) => {
+                    let otherwise = self.denial(Reason::UnknownKey, Some(format!("jwt:{}", missing.issuer)), None);
+                    return Checked::Unknown { missing, otherwise };
                 }
             },
             Found::One(Credential::ApiKey { text, keys }) => match keys.verify(text, now) {

@@ -66,10 +66,16 @@ pub enum Verification {
     },
     /// It names a key that is not known, and asking the issuer may help: await [`Issuers::refresh`], then check again.
     /// If the answer is this one again, it is [`Flaw::UnknownKey`].
-    UnknownKey {
-        /// The name of the issuer's table.
-        issuer: Arc<str>,
-    },
+    UnknownKey(MissingKey),
+}
+
+/// A key that a token names, and that is not in the set where it was looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingKey {
+    /// The name of the issuer's table.
+    pub issuer: Arc<str>,
+    /// The digest of the set; none if there was no set to look in.
+    looked_in: Option<[u8; 16]>,
 }
 
 // === impl Issuers ===
@@ -155,7 +161,7 @@ impl Issuers {
                     return Verification::Good(token_of);
                 }
                 // Where several issuers may have signed it, one that may know more is asked before it is refused.
-                Err(refused) if !matches!(verdict, Verification::UnknownKey { .. }) => verdict = refused,
+                Err(refused) if !matches!(verdict, Verification::UnknownKey(_)) => verdict = refused,
                 Err(_) => {}
             }
         }
@@ -184,12 +190,12 @@ impl Issuers {
     }
 
     /// Fetches the keys of an issuer because a token names one that is not there. Whoever calls this while a fetch is
-    /// under way waits for that one; nobody waits longer than 3 seconds. False at once during a cooldown; true if the
-    /// keys are other than before.
-    pub async fn refresh(&self, name: &str) -> bool {
-        let slot = self.slots.load().get(name).cloned();
+    /// under way waits for that one; nobody waits longer than 3 seconds. True if the keys are other than those in which
+    /// it was looked for, at once where they are so already; false at once during a cooldown.
+    pub async fn refresh(&self, missing: &MissingKey) -> bool {
+        let slot = self.slots.load().get(&missing.issuer).cloned();
         match slot.as_ref().and_then(|slot| slot.remotes.first()) {
-            Some(remote) => remote.ask().await,
+            Some(remote) => remote.ask(missing.looked_in).await,
             None => false,
         }
     }
@@ -219,6 +225,16 @@ impl fmt::Debug for Issuers {
     }
 }
 
+// === impl MissingKey ===
+
+impl MissingKey {
+    /// Of an issuer without any keys so far.
+    #[cfg(test)]
+    pub(crate) fn of(issuer: &str) -> Self {
+        Self { issuer: issuer.into(), looked_in: None }
+    }
+}
+
 // === impl Verification ===
 
 impl Verification {
@@ -242,10 +258,10 @@ impl Asked<'_> {
     fn check(&self, compact: &Compact<'_>, claims: &Map<String, Value>, now: SystemTime) -> Result<Good, Verification> {
         let refused = |flaw| self.refused(flaw);
         self.issuer.check_header(compact).map_err(refused)?;
-        let Some(keys) = self.keys() else { return Err(self.unknown_or(Flaw::KeysUnavailable)) };
+        let Some(keys) = self.keys() else { return Err(self.unknown_or(Flaw::KeysUnavailable, None)) };
         if let Err(unverified) = keys.check(compact) {
             return Err(if unverified.another_may {
-                self.unknown_or(unverified.flaw)
+                self.unknown_or(unverified.flaw, Some(*keys.digest()))
             } else {
                 refused(unverified.flaw)
             });
@@ -275,9 +291,9 @@ impl Asked<'_> {
     }
 
     /// That the key is not known, if asking the issuer is allowed now; else the flaw.
-    fn unknown_or(&self, flaw: Flaw) -> Verification {
+    fn unknown_or(&self, flaw: Flaw, looked_in: Option<[u8; 16]>) -> Verification {
         if self.remote().is_some_and(|remote| remote.may_ask()) {
-            return Verification::UnknownKey { issuer: Arc::clone(&self.issuer.name) };
+            return Verification::UnknownKey(MissingKey { issuer: Arc::clone(&self.issuer.name), looked_in });
         }
         self.refused(flaw)
     }

@@ -3,14 +3,13 @@
 //!
 //! Waits are bounded below this file: a count in Redis by the command deadline, a key set by the fetch's.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, HeaderName, HeaderValue, VARY};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use rampart_decision::{Admission, Asking, Beside, Declared, Entry, Refusal, Step};
-use rampart_identity::{OWN_FIELDS, PreflightAnswer};
+use rampart_identity::{MissingKey, OWN_FIELDS, PreflightAnswer};
 use rampart_limits::{Actual, Demand};
 use rampart_message::Headers;
 use rampart_policy::Route;
@@ -36,7 +35,7 @@ pub(crate) struct Way {
 /// What a request has to wait for before it is known whether it may come in.
 pub(crate) enum Wait {
     Count(Demand),
-    Refresh(Arc<str>),
+    Refresh(MissingKey),
 }
 
 /// What follows from a look at the way in.
@@ -66,7 +65,7 @@ pub(crate) fn proceed(
     state_quotas(ctx);
     match step {
         Step::Count(demand) => Entered::Waits(Wait::Count(demand)),
-        Step::Refresh(issuer) => Entered::Waits(Wait::Refresh(issuer)),
+        Step::Refresh(missing) => Entered::Waits(Wait::Refresh(missing)),
         Step::Refused(refusal) => Entered::Refused(refusal),
         Step::Preflight(answer) => Entered::Preflight(answer),
         Step::Passed => {
@@ -102,8 +101,8 @@ pub(crate) async fn wait(gateway: &Gateway, ctx: &mut Context, wait: Wait) -> Op
             }
             refusal
         }
-        Wait::Refresh(issuer) => {
-            runtime.issuers().refresh(&issuer).await;
+        Wait::Refresh(missing) => {
+            runtime.issuers().refresh(&missing).await;
             ctx.way.entry.refreshed();
             None
         }

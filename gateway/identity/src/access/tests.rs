@@ -135,7 +135,7 @@ impl Tokens for Written {
             "expired" => refused(Flaw::Expired, Some(issuer)),
             "forged" => refused(Flaw::Signature, Some(issuer)),
             "early" => refused(Flaw::KeysUnavailable, Some(issuer)),
-            "rotated" => Verification::UnknownKey { issuer: issuer.into() },
+            "rotated" => Verification::UnknownKey(MissingKey::of(issuer)),
             _ => {
                 let token = principal::tests::token(subject, "acme", &self.scopes, &self.claims);
                 Verification::Good(Arc::new(Token { issuer: issuer.into(), ..Token::clone(&token) }))
@@ -168,6 +168,6 @@ fn outcome(access: &Access, tokens: &Written, lines: &[&str]) -> String {
             let via = denial.via.map(|via| format!(" {via}")).unwrap_or_default();
             format!("!{}{via}", denial.reason)
         }
-        Checked::Unknown { issuer, .. } => format!("?{issuer}"),
+        Checked::Unknown { missing, .. } => format!("?{}", missing.issuer),
     }
 }

@@ -30,8 +30,6 @@ const WAIT_DEADLINE: Duration = Duration::from_secs(3);
 /// After the first failure in a row the next attempt comes so soon; then twice as late each time, up to the longest.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_mins(1);
-/// Between a look at the keys and the wish for others, others may have come: then none are fetched.
-const JUST_NOW: Duration = Duration::from_millis(250);
 
 /// The keys of one issuer.
 #[derive(Debug)]
@@ -52,7 +50,6 @@ pub(super) struct Remote {
 struct Held {
     keys: Arc<KeySet>,
     fetched: Instant,
-    changed: Instant,
 }
 
 #[derive(Debug)]
@@ -181,20 +178,21 @@ impl Remote {
         !self.is_retired() && (progress.under_way || Instant::now() >= progress.cooled)
     }
 
-    /// Fetches the keys because a token needs another one; true if they are other than before.
-    pub(super) async fn ask(self: &Arc<Self>) -> bool {
-        let before = self.held.load_full();
-        if before.as_ref().is_some_and(|held| held.changed.elapsed() < JUST_NOW) {
-            return true;
-        }
+    /// Fetches the keys because a token needs one that is not in the set of this digest; true if another set is there.
+    ///
+    /// Between the look and the wish, another may have come: then none is fetched. What made many requests wait would else
+    /// be fetched again by those that come late, to no avail, and begin a cooldown.
+    pub(super) async fn ask(self: &Arc<Self>, looked_in: Option<[u8; 16]>) -> bool {
         let mut ended = self.ended.subscribe();
-        if !self.begin_for_token() {
-            return false;
+        if self.begin_for_token(looked_in) {
+            // A request that waited too long is refused; the fetch goes on for others.
+            let _ = timeout(WAIT_DEADLINE, ended.changed()).await;
         }
-        // A request that waited too long is refused; the fetch goes on for others.
-        let _ = timeout(WAIT_DEADLINE, ended.changed()).await;
-        let digest = |held: &Option<Arc<Held>>| held.as_ref().map(|held| *held.keys.digest());
-        digest(&self.held.load_full()) != digest(&before)
+        self.digest_of_keys() != looked_in
+    }
+
+    fn digest_of_keys(&self) -> Option<[u8; 16]> {
+        self.keys().map(|keys| *keys.digest())
     }
 
     /// Begins a fetch, if one is due.
@@ -205,9 +203,13 @@ impl Remote {
         }
     }
 
-    /// Joins the fetch that is under way, or begins one. False during a cooldown.
-    fn begin_for_token(self: &Arc<Self>) -> bool {
+    /// Joins the fetch that is under way, or begins one. False where another set is there already, and during a cooldown.
+    fn begin_for_token(self: &Arc<Self>, looked_in: Option<[u8; 16]>) -> bool {
+        // A fetch ends under this lock, after its keys are there.
         let mut progress = self.progress.lock();
+        if self.digest_of_keys() != looked_in {
+            return false;
+        }
         if progress.under_way {
             progress.joined = true;
         } else if self.is_retired() || Instant::now() < progress.cooled {
@@ -283,11 +285,8 @@ impl Remote {
         let count = keys.len();
         let same = before.filter(|held| held.keys.digest() == keys.digest());
         let outcome = if same.is_some() { Outcome::Unchanged } else { Outcome::Changed };
-        let held = match same {
-            Some(held) => Held { keys: Arc::clone(&held.keys), fetched: now, changed: held.changed },
-            None => Held { keys: Arc::new(keys), fetched: now, changed: now },
-        };
-        self.held.store(Some(Arc::new(held)));
+        let keys = same.map_or_else(|| Arc::new(keys), |held| Arc::clone(&held.keys));
+        self.held.store(Some(Arc::new(Held { keys, fetched: now })));
         self.metrics.fetched(outcome, Some(count));
         if outcome == Outcome::Changed {
             log::info!(target: "rampart", "issuer {}: {count} keys from {}", self.issuer, published.url);

@@ -173,10 +173,11 @@ impl Explanation<'_> {
         line("path", self.0.path.clone());
         line("needs", self.needs());
         line("identity", self.identity());
-        line("reason", self.refused().map(|(reason, via)| match via {
+        let said = |(reason, via): (&str, Option<&str>)| match via {
             Some(via) => format!("{reason} (asked: {via})"),
             None => reason.to_owned(),
-        }));
+        };
+        line("reason", self.refused().map(said));
         self.quotas().into_iter().for_each(|quota| line("quota", Some(quota)));
         line("body", self.body());
         line("score", Some(self.0.findings.anomaly_score().to_string()));

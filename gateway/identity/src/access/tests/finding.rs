@@ -108,12 +108,15 @@ fn a_bad_credential_is_not_taken_for_none() {
 #[test]
 fn an_unknown_key_has_its_refusal_ready() {
     let access = good("{ issuers = \"main\" }");
-    let Checked::Unknown { issuer, otherwise } =
+    let Checked::Unknown { missing, otherwise } =
         with(&["Authorization: Bearer rotated@main"], |headers| access.check(headers, &tokens(), now()))
     else {
         panic!("not unknown");
     };
-    assert_eq!((&*issuer, otherwise.reason, otherwise.via.as_deref()), ("main", Reason::UnknownKey, Some("jwt:main")));
+    assert_eq!(
+        (&*missing.issuer, otherwise.reason, otherwise.via.as_deref()),
+        ("main", Reason::UnknownKey, Some("jwt:main"))
+    );
     assert_eq!(otherwise.challenges, ["Bearer realm=\"rampart\", error=\"invalid_token\""]);
 }
 
