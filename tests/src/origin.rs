@@ -133,6 +133,14 @@ impl CountingOrigin {
         Self::serve(Some(tls), Arc::new(|_| Answer::json(r#"{"ok":true}"#))).await
     }
 
+    /// An origin behind TLS that answers by a script.
+    pub async fn scripted_tls(
+        tls: Arc<ServerConfig>,
+        script: impl Fn(&Seen) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::serve(Some(tls), Arc::new(script)).await
+    }
+
     async fn serve(tls: Option<Arc<ServerConfig>>, script: Arc<Script>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
