@@ -8,6 +8,7 @@ mod keys;
 mod quotas;
 mod recorded;
 mod tokens;
+mod ways_in;
 
 use std::process::{Output, Stdio};
 
