@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use fred::interfaces::ClientLike;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::config::RedisConfig;
@@ -27,6 +28,8 @@ pub(crate) struct Inner {
     /// Set once; later than the start only where files of TLS cannot be read at first.
     pool: OnceLock<Arc<[Connection]>>,
     next: AtomicUsize,
+    /// Why the last attempt to connect failed; empty where none did since Redis was up.
+    why: Mutex<String>,
     /// Kept for the metrics, which hold it weakly.
     counting: OnceLock<Arc<CountConnections>>,
 }
@@ -45,6 +48,7 @@ impl Inner {
             instances: AtomicU32::new(instances),
             pool: OnceLock::new(),
             next: AtomicUsize::new(0),
+            why: Mutex::default(),
             counting: OnceLock::new(),
         }
     }
@@ -54,6 +58,17 @@ impl Inner {
         let counted = Arc::clone(pool);
         let counting = self.counting.get_or_init(|| Arc::new(move || count(&counted)));
         self.metrics.count_connections(Arc::downgrade(counting));
+    }
+
+    /// Notes why a connection ended, or could not be had.
+    pub(crate) fn note(&self, why: &str) {
+        let mut held = self.why.lock();
+        why.clone_into(&mut held);
+    }
+
+    /// What was noted last, and forgets it.
+    pub(crate) fn take_why(&self) -> String {
+        std::mem::take(&mut self.why.lock())
     }
 
     pub(crate) fn connections(&self) -> &[Connection] {

@@ -29,6 +29,8 @@ use crate::value::Arg;
 const REFRESH: Duration = Duration::from_millis(50);
 /// How often files of TLS that could not be read are tried again.
 const REREAD: Duration = Duration::from_secs(2);
+/// How often at most another reason is said why there is no connection.
+const NOT_AGAIN_WITHIN: Duration = Duration::from_secs(5);
 /// How long what a probe writes stays, in milliseconds.
 const PROBE_MS: i64 = 1_000;
 /// A connection that lasted this long was a good one.
@@ -116,20 +118,21 @@ async fn connect(inner: Arc<Inner>) {
         });
     }
     for client in sentinels.clone() {
-        drivers.spawn(keep_connected(client));
+        let inner = Arc::clone(&inner);
+        drivers.spawn(async move { keep_connected(&inner, client).await });
     }
     sentinel::watch(&inner, &sentinels).await;
     while drivers.join_next().await.is_some() {}
 }
 
 /// Runs the client for ever. fred reconnects by itself, but for errors that it holds to be final; nothing is final here.
-async fn keep_connected(client: Client) {
+async fn keep_connected(inner: &Inner, client: Client) {
     let mut failures = 0;
     loop {
         let begun = Instant::now();
         let ended = Driven(client.connect()).await;
         if let Ok(Err(error)) = ended {
-            log::warn!("redis: {}", error.details());
+            inner.note(error.details());
         }
         failures = if begun.elapsed() > LASTING { 0 } else { failures + 1 };
         sleep(pause(failures, random())).await;
@@ -153,8 +156,10 @@ async fn drive(inner: &Inner, connection: &Connection) {
                 // From here to the first failed attempt to reconnect fred calls itself connected, and lets commands
                 // wait: none is given to it.
                 event = ended.recv() => {
-                    if matches!(event, Err(RecvError::Closed)) {
-                        return;
+                    match event {
+                        Err(RecvError::Closed) => return,
+                        Err(RecvError::Lagged(_)) => {}
+                        Ok((error, _)) => inner.note(error.details()),
                     }
                     inner.trip(connection, None);
                 }
@@ -162,7 +167,7 @@ async fn drive(inner: &Inner, connection: &Connection) {
             inner.refresh();
         }
     };
-    tokio::join!(keep_connected(connection.client.clone()), follow);
+    tokio::join!(keep_connected(inner, connection.client.clone()), follow);
 }
 
 /// Sends one probe at a time while the breaker is open.
@@ -199,10 +204,12 @@ async fn is_answered(inner: &Inner, connection: &Connection, probe: Probe) -> bo
     }
 }
 
-/// Keeps the state true where nothing is asked.
+/// Keeps the state true where nothing is asked, and says what changes; also why there is no connection, which may never
+/// have been one: a wrong password, a certificate that does not hold.
 async fn watch(inner: Arc<Inner>) {
     let mut ticks = interval(REFRESH);
     let mut told = State::Connecting;
+    let mut told_why = (String::new(), None::<Instant>);
     loop {
         ticks.tick().await;
         inner.refresh();
@@ -211,6 +218,13 @@ async fn watch(inner: Arc<Inner>) {
             let level = if state == State::Up { log::Level::Info } else { log::Level::Warn };
             log::log!(level, "redis: {} ({})", state.as_str(), inner.config.authority());
             told = state;
+        }
+        let (why, last) = (inner.take_why(), told_why.1);
+        if state == State::Up {
+            told_why = (String::new(), None);
+        } else if !why.is_empty() && why != told_why.0 && last.is_none_or(|last| last.elapsed() > NOT_AGAIN_WITHIN) {
+            log::warn!("redis: no connection to {}: {why}", inner.config.authority());
+            told_why = (why, Some(Instant::now()));
         }
     }
 }

@@ -39,6 +39,9 @@ const PAGES: usize = 2 * MAX_BANS / PAGE;
 /// Microseconds of numbers that are read again each time: after a failover the clock of the new master may lag.
 const OVERLAP_US: u64 = 2 * Micros::SECOND;
 
+/// By how much two readings of one moment of the server may differ: the longest command deadline.
+const CLOCK_SLACK_US: u64 = Micros::SECOND;
+
 /// How long the mark of the directory lasts, in milliseconds: a week.
 const MARK_MS: i64 = 7 * 86_400 * 1_000;
 
@@ -352,9 +355,14 @@ impl<'a, C: Fn() -> Micros> Exchange<'a, C> {
 
 impl Bans {
     /// Takes over what another gateway did, unless something later is known or the address is never banned here.
-    fn learn(&self, subject: Subject, new: Held, now: Micros) {
-        let known = self.0.held.read().get(&subject).map(|held| held.state.made);
-        if known.is_some_and(|made| made >= new.state.made) || new.forget <= now {
+    pub(super) fn learn(&self, subject: Subject, new: Held, now: Micros) {
+        let known = self.0.held.read().get(&subject).map(|held| (held.lifted, held.state.made));
+        let is_known = |(lifted, made): (bool, Micros)| {
+            // The same entry, read again, by a clock that was compared with the server's anew.
+            let slack = if lifted == new.lifted { CLOCK_SLACK_US } else { 0 };
+            made.0.saturating_add(slack) >= new.state.made.0
+        };
+        if known.is_some_and(is_known) || new.forget <= now {
             return;
         }
         if !new.lifted && self.is_allowed(&new.state) {

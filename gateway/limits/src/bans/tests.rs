@@ -194,3 +194,19 @@ fn a_flood_stays_within_bounds() {
     }
     assert_eq!(patient.0.rules.load()[0].suspects.lock().len(), 100_000);
 }
+
+#[test]
+fn an_entry_that_is_read_again_is_the_same_ban() {
+    let bans = bans("after = 1\nfor = \"60s\"");
+    let made = blocked(&bans, v4(1), 0).unwrap();
+    let later = |by_us: u64, lifted: bool| {
+        let state = BanState { made: Micros(made.made.0 + by_us), origin: Origin::Shared, ..made.clone() };
+        Held { state, lifted, forget: at(600) }
+    };
+    bans.learn(Subject::of(v4(1)), later(300_000, false), at(1));
+    assert_eq!(bans.list(at(1)), [made.clone()], "the clocks were compared anew");
+    bans.learn(Subject::of(v4(1)), later(5_000_000, false), at(6));
+    assert_eq!(bans.list(at(6))[0].origin, Origin::Shared, "another ban");
+    bans.learn(Subject::of(v4(1)), later(5_200_000, true), at(7));
+    assert!(bans.list(at(7)).is_empty(), "a lift is no ban read again");
+}

@@ -20,7 +20,8 @@ async fn check(settings: &str) {
     })
     .await;
     second.stop().await;
-    eventually("one took its leave", Duration::from_millis(2_500), || first.instances() == 2).await;
+    // Sooner than its heartbeat runs out.
+    eventually("one took its leave", RECOVERY, || first.instances() == 2).await;
     drop(third);
     eventually("one is missed", Duration::from_secs(9), || first.instances() == 1).await;
     assert_eq!((other.instances(), fixed.instances()), (1, 7));

@@ -135,7 +135,7 @@ async fn connections_are_counted_and_end_with_the_pool() {
     let redis = start_with(&format!("{}pool = 3\n", server.settings()), "", &metrics).await;
     eventually("all are open", RECOVERY, || redis.connections().idle == 3).await;
     assert_eq!(connected(), 3);
-    let slow = Script::new("slow", 1, "for i = 1, 3e6 do end return 1");
+    let slow = Script::new("slow", 1, "for i = 1, 1e7 do end return 1");
     let (keys, other): ([_; 1], Redis) = ([redis.key("test", b"tag", b"")], redis.clone());
     let task = tokio::spawn(async move { other.eval(&slow, &keys, &[]).await });
     eventually("one is active", RECOVERY, || redis.connections().active == 1).await;
