@@ -161,7 +161,7 @@ async fn a_storm_of_unknown_keys_is_one_fetch() {
     const STORM: usize = 64;
     let world = Arc::new(World::of("cooldown = \"1m\"", ROUTES).await);
     assert_eq!(world.get("/protected/a", &fresh(&world.key)).await.status, 200);
-    world.issuer.publish_slowly(&[&world.key], Duration::from_millis(1_000));
+    world.issuer.publish_slowly(&[&world.key], Duration::from_secs(1));
     let asked = world.issuer.asked();
     let storm = async |from: usize| {
         let ask = |number: usize| {

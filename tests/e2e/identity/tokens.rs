@@ -57,9 +57,9 @@ fn negatives(world: &World) -> Vec<(&'static str, String, &'static str)> {
     let key = &world.key;
     let good = claims("alice");
     let stranger = SigningKey::es256("first");
-    let header = key.header();
+    let plain = key.header();
     let signed_by = |members: Value| key.token(&with(good.clone(), &members));
-    let headed = |members: Value| key.token_with(&with(header.clone(), &members), &good);
+    let headed = |members: Value| key.token_with(&with(plain.clone(), &members), &good);
     let whole = key.token(&good);
     let parts: Vec<&str> = whole.split('.').collect();
     let bob = encode(claims("bob").to_string());
@@ -89,7 +89,7 @@ fn negatives(world: &World) -> Vec<(&'static str, String, &'static str)> {
         ("HS256 with the JWK as the secret", jwk.token(&good), "algorithm"),
         ("another algorithm named", headed(json!({"alg": "ES384"})), "algorithm"),
         ("a stranger's key under our id", stranger.token(&good), "bad_signature"),
-        ("its own key in the header", headed_by(&stranger, &good, json!({"jwk": stranger.jwk()})), "bad_signature"),
+        ("its own key in the header", headed_by(&stranger, &good, &json!({"jwk": stranger.jwk()})), "bad_signature"),
         ("where its key is", headed(json!({"jku": "https://evil.test/jwks.json"})), "header"),
         ("where its certificate is", headed(json!({"x5u": "https://evil.test/x.pem"})), "header"),
         ("a critical extension", headed(json!({"crit": ["exp"]})), "header"),
@@ -107,8 +107,8 @@ fn negatives(world: &World) -> Vec<(&'static str, String, &'static str)> {
     ]
 }
 
-fn headed_by(key: &SigningKey, claims: &Value, members: Value) -> String {
-    key.token_with(&with(key.header(), &members), claims)
+fn headed_by(key: &SigningKey, claims: &Value, members: &Value) -> String {
+    key.token_with(&with(key.header(), members), claims)
 }
 
 /// Well signed, with two subjects: which one counts depends on the reader.
