@@ -33,11 +33,12 @@ check: ## Format and lints only
 fmt: ## Format every crate
 	cargo fmt --all
 
-bench: ## CPU per request beside bare Pingora and nginx; the Core Rule Set beside libmodsecurity; about six minutes
+bench: ## CPU per request beside bare Pingora and nginx; the Core Rule Set beside libmodsecurity; quotas; about twelve minutes
 	@tests/prerequisites.sh build bench
 	cargo build --release --locked --package rampart-server --package rampart-tests --bins
 	@tests/bench/run.sh
 	@tests/bench/inspection.sh
+	@tests/bench/limits.sh
 
 fuzz: ## Every fuzz target for FUZZ_SECONDS each (30)
 	@tests/prerequisites.sh build fuzz

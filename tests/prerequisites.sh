@@ -69,7 +69,7 @@ for group in "$@"; do
         # libz-ng-sys wants cmake and a C compiler, SQLite and mimalloc the compiler.
         build) need_rust; need cc gcc; need make make; need cmake cmake ;;
         test) need curl curl; need redis-server redis-server ;;
-        bench) need wrk wrk; need curl curl ;;
+        bench) need wrk wrk; need curl curl; need redis-server redis-server ;;
         inspection)
             need wrk wrk; need curl curl; need cc gcc; need c++ g++; need python3 python3
             need_file /usr/include/modsecurity/modsecurity.h libmodsecurity-dev

@@ -92,6 +92,47 @@ async fn where_a_key_stands_in_redis_is_shown() {
     assert_eq!((&found["remaining"], &found["source"]), (&0.into(), &"redis".into()), "at the other gateway: {found}");
 }
 
+/// The names that dashboards and alerts go by, and how many series they can have: none of them counts keys.
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_have_their_names_and_few_series() {
+    let (origin, redis) = (CountingOrigin::start().await, Redis::start());
+    let rules = format!("{RULES}[ban.attackers]\n");
+    let setup = Setup::new(origin.address).without_inspection().routes(&rules).redis(&crate::quotas::patient(&redis));
+    let gateway = setup.start().await;
+    gateway.redis_becomes("up").await;
+    let series = async || gateway.probe("/metrics").await.text().lines().filter(|line| !line.starts_with('#')).count();
+    gateway.get("/one").await;
+    let before = series().await;
+    let mut connection = gateway.connect().await;
+    for number in 0..50 {
+        let request = shape::head("GET", "/one", &[("X-Session", &number.to_string())]);
+        connection.ask(&request).await;
+    }
+    assert!(series().await <= before + 4, "a key is no label");
+    let text = gateway.probe("/metrics").await.text();
+    for name in [
+        "rampart_quota_decisions_total{",
+        "rampart_quota_keys ",
+        "rampart_quota_keys_bytes ",
+        "rampart_quota_evictions_total ",
+        "rampart_ban_refused_requests_total ",
+        "rampart_ban_held ",
+        "rampart_ban_lifted_total ",
+        "rampart_redis_up 1",
+        "rampart_redis_breaker_open 0",
+        "rampart_redis_instances 1",
+        "rampart_redis_commands_total{",
+        "rampart_redis_command_seconds_bucket{",
+        "rampart_redis_connections{state=\"idle\"} ",
+        "rampart_redis_connections{state=\"active\"} ",
+        "rampart_redis_pool_connections 4",
+    ] {
+        assert!(text.lines().any(|line| line.starts_with(name)), "no line begins with {name:?}:\n{text}");
+    }
+    let labels = "quota=\"by_address\",mode=\"enforce\",outcome=\"allowed\",source=\"redis\"";
+    assert_eq!(gateway.metric(&format!("rampart_quota_decisions_total{{{labels}}}")).await, 5);
+}
+
 async fn force(gateway: &Gateway, order: Value) -> (u16, Value) {
     let response = gateway.order("POST", "/admin/upstreams/agents/breaker", &order).await;
     (response.status, response.json())

@@ -6,6 +6,7 @@ mod identity;
 mod keys;
 mod kinds;
 mod login;
+mod store;
 
 use rampart_tests::redis::Redis;
 use rampart_tests::{CountingOrigin, Setup};
