@@ -11,6 +11,8 @@ use rampart_tests::wait::eventually_some;
 use rampart_tests::{CountingOrigin, Gateway, Response, Setup, shape};
 use serde_json::{Value, json};
 
+use crate::quotas::patient;
+
 const ATTACKER: &str = "127.0.0.66";
 const NEIGHBOUR: &str = "127.0.0.67";
 
@@ -106,9 +108,9 @@ async fn blocked_requests_ban_their_address_everywhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeat_is_banned_for_longer() {
     let origin = CountingOrigin::start().await;
-    let ban = "[ban.attackers]\nafter = 2\nper = \"60s\"\nfor = \"1s\"\nescalate = 3\nup_to = \"4s\"\n";
+    let ban = "[ban.attackers]\nafter = 2\nper = \"60s\"\nfor = \"2s\"\nescalate = 2\nup_to = \"5s\"\n";
     let gateway = setup(&origin, ban).start().await;
-    for (level, seconds) in [(1, 1), (2, 3), (3, 4)] {
+    for (level, seconds) in [(1, 2), (2, 4), (3, 5)] {
         for _ in 0..2 {
             ask(&gateway, ATTACKER, BLOCKED).await.expect_problem(400, "payload_blocked");
         }
@@ -179,7 +181,7 @@ const MANY: &str = "[ban.attackers]\nafter = 6\nper = \"60s\"\nfor = \"10m\"\n";
 #[tokio::test(flavor = "multi_thread")]
 async fn gateways_count_together_and_ban_together() {
     let (origin, redis) = (CountingOrigin::start().await, Redis::start());
-    let fleet = setup(&origin, MANY).redis(&redis.settings()).start_fleet(2).await;
+    let fleet = setup(&origin, MANY).redis(&patient(&redis)).start_fleet(2).await;
     // Three here and three there: neither gateway alone has seen enough.
     for _ in 0..3 {
         for gateway in &fleet {
@@ -203,7 +205,7 @@ async fn gateways_count_together_and_ban_together() {
     // By hand at one, for both, and for one that starts later.
     let order = json!({ "address": NEIGHBOUR, "for_s": 300, "reason": "told to" });
     assert_eq!(fleet[0].order("POST", "/admin/bans", &order).await.status, 201);
-    let late = setup(&origin, MANY).redis(&redis.settings()).start().await;
+    let late = setup(&origin, MANY).redis(&patient(&redis)).start().await;
     for gateway in fleet.iter().chain([&late]) {
         expect_banned(&becomes_banned(gateway, NEIGHBOUR).await, 270..=300);
     }
@@ -219,7 +221,7 @@ async fn gateways_count_together_and_ban_together() {
 async fn without_redis_each_gateway_bans_for_itself() {
     let (origin, mut redis) = (CountingOrigin::start().await, Redis::start());
     let fleet = setup(&origin, "[ban.attackers]\nafter = 2\nper = \"60s\"\nfor = \"10m\"\n");
-    let fleet = fleet.redis(&redis.settings()).start_fleet(2).await;
+    let fleet = fleet.redis(&patient(&redis)).start_fleet(2).await;
     tokio::task::block_in_place(|| redis.kill());
     for gateway in &fleet {
         gateway.redis_becomes("down").await;
