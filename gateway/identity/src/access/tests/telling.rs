@@ -198,3 +198,16 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_route_asks_for_in_words() {
+    let check = |toml: &str, expect: &str| assert_eq!(good(toml).to_string(), expect);
+    check("{ issuers = \"main\" }", "a token of main");
+    check("{ issuers = [\"main\", \"both\"], api_keys = true }", "a token of main or both, or an API key");
+    check("{ api_keys = true, required = false }", "an API key, or nothing");
+    check("{ issuers = \"main\", scopes = [\"a\"] }", "a token of main; the scope a");
+    check(
+        "{ issuers = \"main\", scopes = [\"a\", \"b\"], any_scope = [\"c\", \"d\"], claims = { role = [\"x\", \"y\"], ok = true } }",
+        "a token of main; the scopes a, b; one of the scopes c, d; the claims ok = true, role = \"x\" or \"y\"",
+    );
+}
