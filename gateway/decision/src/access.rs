@@ -145,6 +145,11 @@ impl Entry {
         &self.states
     }
 
+    /// The quota in shadow mode that would have refused, if one would have.
+    pub fn shadowed(&self) -> Option<&QuotaState> {
+        self.states.iter().find(|state| state.outcome == Outcome::WouldRefuse)
+    }
+
     /// What is charged for good, or given back, once the answer is known.
     pub fn take_reservations(&mut self) -> SmallVec<[Reservation; 2]> {
         std::mem::take(&mut self.reservations)
@@ -261,7 +266,8 @@ fn refusal_of(state: &QuotaState) -> Refusal {
             "Send fewer requests; Retry-After says when the next one is taken.",
         ),
     };
-    refusal.retry_after_s(u32::try_from(state.retry_after_s).unwrap_or(u32::MAX))
+    let seconds = u32::try_from(state.retry_after_s).unwrap_or(u32::MAX);
+    refusal.because(format!("quota {}: {}", state.quota.name, state.outcome.as_str())).retry_after_s(seconds)
 }
 
 fn banned(asking: Asking<'_, '_>, beside: Beside<'_>) -> Option<Box<Refusal>> {
@@ -269,9 +275,10 @@ fn banned(asking: Asking<'_, '_>, beside: Beside<'_>) -> Option<Box<Refusal>> {
     let refusal = Refusal::new(
         Code::Banned,
         "Requests from this address are not taken for a time",
-        "Too many of them were refused; Retry-After says when they are taken again.",
+        "Retry-After says when they are taken again.",
     );
-    Some(Box::new(refusal.retry_after_s(u32::try_from(ban.retry_after_s(beside.micros)).unwrap_or(u32::MAX))))
+    let seconds = u32::try_from(ban.retry_after_s(beside.micros)).unwrap_or(u32::MAX);
+    Some(Box::new(refusal.because(format!("ban {}: {}", ban.ban, ban.reason)).retry_after_s(seconds)))
 }
 
 fn preflight(asking: Asking<'_, '_>, beside: Beside<'_>) -> Option<Step> {

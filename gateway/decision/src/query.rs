@@ -36,7 +36,7 @@ pub fn check(route: &Route, raw_query: Option<&[u8]>) -> Query {
                 "A query parameter is not what this place takes".into()
             };
             let detail = "Send the parameters as this place documents them";
-            Query::Refused(Box::new(Refusal::new(Code::QueryRefused, error, detail)))
+            Query::Refused(Box::new(Refusal::new(Code::QueryRefused, error, detail).because(violation.to_string())))
         }
     }
 }

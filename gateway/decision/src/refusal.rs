@@ -17,6 +17,8 @@ pub struct Refusal {
     pub error: Cow<'static, str>,
     /// One sentence that says what to do about it, or why in general.
     pub detail: Cow<'static, str>,
+    /// What the records say beyond the code, and the client need not know: which quota, which ban.
+    pub cause: Option<Box<str>>,
     /// `Retry-After` in seconds; never 0.
     pub retry_after_s: Option<u32>,
     /// Other fields of the answer: `Allow` of a 405 (RFC 9110 section 15.5.6), `WWW-Authenticate`, `Location` where a rule
@@ -34,6 +36,7 @@ impl Refusal {
             status: code.status(),
             error: error.into(),
             detail: detail.into(),
+            cause: None,
             retry_after_s: None,
             fields: Vec::new(),
         }
@@ -43,6 +46,13 @@ impl Refusal {
     #[must_use]
     pub fn retry_after_s(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds.max(1));
+        self
+    }
+
+    /// The same refusal, with what the records say of it.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<str>>) -> Self {
+        self.cause = Some(cause.into());
         self
     }
 

@@ -12,6 +12,7 @@ mod described;
 
 use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
+use std::fmt;
 use std::hash::{BuildHasher, Hasher as _};
 use std::net::IpAddr;
 
@@ -103,6 +104,24 @@ pub struct KeyHash(pub [u8; 16]);
 #[derive(Clone)]
 pub struct KeyHasher {
     secret: [u8; 16],
+}
+
+impl fmt::Display for KeyPart {
+    /// As it is written in rules.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClientAddress => f.write_str("client_address"),
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::Cookie(name) => write!(f, "cookie:{name}"),
+            Self::Query(name) => write!(f, "query:{name}"),
+            Self::Claim(name) => write!(f, "claim:{name}"),
+            Self::Subject => f.write_str("subject"),
+            Self::Tenant => f.write_str("tenant"),
+            Self::ApiKey => f.write_str("api_key"),
+            Self::Route => f.write_str("route"),
+            Self::Method => f.write_str("method"),
+        }
+    }
 }
 
 impl KeyPart {

@@ -102,6 +102,8 @@ pub(crate) struct Decided {
     pub(crate) oddity: Option<Oddity>,
     /// Code that the event shows where nothing was refused (`would_block`).
     pub(crate) code: Option<Code>,
+    /// What the event says beyond the code, where nothing was refused.
+    pub(crate) cause: Option<Box<str>>,
     /// Time of the decisions alone.
     pub(crate) took: Duration,
 }

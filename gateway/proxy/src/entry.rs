@@ -8,12 +8,12 @@ use std::time::SystemTime;
 use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, HeaderName, HeaderValue, VARY};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
-use rampart_decision::{Admission, Asking, Beside, Declared, Entry, Refusal, Step};
+use rampart_decision::{Admission, Asking, Beside, Code, Declared, Entry, Refusal, Step};
 use rampart_identity::{MissingKey, OWN_FIELDS, PreflightAnswer};
 use rampart_limits::{Actual, Demand};
 use rampart_message::Headers;
 use rampart_policy::Route;
-use rampart_record::{AdminAction, Outcome};
+use rampart_record::{AdminAction, Outcome, Verdict};
 
 use crate::Gateway;
 use crate::clock::steady;
@@ -69,6 +69,7 @@ pub(crate) fn proceed(
         Step::Refused(refusal) => Entered::Refused(refusal),
         Step::Preflight(answer) => Entered::Preflight(answer),
         Step::Passed => {
+            shadow(ctx);
             if let Some(access) = &route.access {
                 ctx.way.forward = access.forward(&admission.request.head.headers, ctx.way.entry.principal());
             }
@@ -84,6 +85,14 @@ pub(crate) fn speak_for(ctx: &mut Context, route: &Route, headers: &Headers<'_>)
         ctx.way.answer = cors.fields(headers);
         ctx.way.cors = true;
     }
+}
+
+/// A quota in shadow mode would have refused: that is worth an event.
+fn shadow(ctx: &mut Context) {
+    let Some(state) = ctx.way.entry.shadowed() else { return };
+    ctx.decided.cause = Some(format!("quota {}: {}", state.quota.name, state.outcome.as_str()).into());
+    ctx.decided.verdict = Some(Verdict::WouldBlock);
+    ctx.decided.code = Some(Code::RateLimited);
 }
 
 /// Waits, and hands in what came of it. The refusal, if a quota is spent.

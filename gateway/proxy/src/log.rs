@@ -130,6 +130,7 @@ fn event(gateway: &Gateway, session: &Session, ctx: &mut Context, verdict: Verdi
         path: escape(path, MAX_PATH_BYTES),
         verdict,
         code: refused.map(|refusal| refusal.code).or(ctx.decided.code).map(Code::as_str).map(Cow::Borrowed),
+        cause: refused.and_then(|refusal| refusal.cause.clone()).or(ctx.decided.cause.take()).map(Into::into),
         score: ctx.decided.score,
         // What cuts a response off comes after its status.
         status: refused.map(|refusal| if written == 0 { refusal.status } else { written }),

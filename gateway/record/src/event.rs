@@ -50,6 +50,9 @@ pub struct SecurityEvent {
     pub verdict: Verdict,
     /// The stable word for why; `None` when nothing was refused or would have been.
     pub code: Option<Cow<'static, str>>,
+    /// What there is to say beyond the code: `quota auth: refused`, `ban attackers: payload_blocked`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
     /// Anomaly score of the inspection.
     pub score: u32,
     /// HTTP status that the client got from the gateway; `None` when the backend answered, or nobody.
@@ -150,7 +153,7 @@ impl SecurityEvent {
     #[must_use]
     pub(crate) fn bounded(mut self) -> Self {
         tame(&mut self.request_id, MAX_FIELD_BYTES);
-        self.client_request_id.iter_mut().chain(&mut self.identity).for_each(|field| tame(field, MAX_FIELD_BYTES));
+        self.client_request_id.iter_mut().chain(&mut self.identity).chain(&mut self.cause).for_each(|field| tame(field, MAX_FIELD_BYTES));
         tame(&mut self.method, MAX_FIELD_BYTES);
         tame(&mut self.path, MAX_PATH_BYTES);
         self.route.iter_mut().for_each(tame_shared);

@@ -213,7 +213,8 @@ mod tests {
             status: Some(400),
             micros: 42,
             rules: Vec::new(),
-            access: None,
+            cause: None,
+        access: None,
             matches: vec![RuleMatch {
                 rule: "sqli-drop".into(),
                 category: "sqli".into(),

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use rampart_identity::{ApiKeys, Cors, Issuer};
 use rampart_inspection::Placed;
-use rampart_limits::{Ban, Quota};
+use rampart_limits::{Ban, Cost, Quota};
 use rampart_secrets::SecretRef;
 use rampart_settings::{Place, Report};
 use rampart_upstream::Resilience;
@@ -126,6 +126,26 @@ pub(super) fn warn_unprotected(routes: &[Placed<'_, RawRoute>]) {
                     raw.name, around.raw.name
                 ),
                 "add `identity` to it as well, or move it to a path of its own if anybody may call it",
+            );
+        }
+    }
+}
+
+/// Warns of quotas that count otherwise than they look.
+pub(super) fn warn_miscounting(items: &Items<'_>, callers: &Callers, routes: &[Placed<'_, RawRoute>]) {
+    for (name, Placed { place, .. }) in &items.quotas {
+        let Some(quota) = callers.quotas.get(name.as_str()) else { continue };
+        let open = routes.iter().find(|route| route.raw.identity.is_none());
+        if let Some(open) = open.filter(|_| quota.every_route && quota.needs_identity()) {
+            place.key("every_route").warn(
+                format!("the key needs an identity, and the route \"{}\" asks for none", open.raw.name),
+                "there it counts by the client's address; name the quota in the routes that know their callers",
+            );
+        }
+        if quota.cost == Cost::LlmTokens {
+            place.key("cost").warn(
+                "nothing reports tokens yet: each request costs what is reserved",
+                "use `cost = \"bytes\"` or count requests",
             );
         }
     }

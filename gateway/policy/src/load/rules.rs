@@ -63,6 +63,7 @@ pub(crate) fn compile(
     let raw_routes = refuse_twins(std::mem::take(&mut items.routes));
     callers::warn_unused(&items, &raw_routes, report);
     callers::warn_unprotected(&raw_routes);
+    callers::warn_miscounting(&items, &callers, &raw_routes);
     let Items { rules, cases, exclusions: raw_exclusions, profiles: raw_profiles, .. } = items;
 
     let catalogue = Catalogue::compile(&rules);

@@ -82,6 +82,7 @@ fn event(request_id: &str, time: &str) -> SecurityEvent {
         status: Some(400),
         micros: 42,
         rules: Vec::new(),
+        cause: None,
         access: None,
         matches: vec![matched("sqli-union-select")],
     }

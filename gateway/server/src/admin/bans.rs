@@ -50,8 +50,13 @@ pub(super) async fn add(
         note(&endpoints, peer, "ban", None, Outcome::Refused, Some(detail.to_owned()));
         answer::problem(StatusCode::BAD_REQUEST, "bad_order", detail)
     };
-    let Ok(Json(order)) = order else {
-        return bad("send {\"address\": \"203.0.113.9\", \"for_s\": 3600}");
+    let order = match order {
+        Ok(Json(order)) => order,
+        Err(rejection) => {
+            let wanted =
+                "send {\"address\": \"203.0.113.9\", \"for_s\": 3600, \"reason\": \"...\"} as application/json";
+            return bad(&format!("{}; {wanted}", rejection.body_text()));
+        }
     };
     let seconds = order.for_s.unwrap_or(DEFAULT.as_secs());
     if seconds == 0 || seconds > LONGEST_S {
@@ -61,7 +66,7 @@ pub(super) async fn add(
     let reason = order.reason.as_deref().unwrap_or("by hand");
     let ban = endpoints.shared.runtime.limits().bans().add(order.address, lasting, reason, steady());
     let target = Some(order.address.to_string());
-    note(&endpoints, peer, "ban", target, Outcome::Done, Some(format!("for {seconds} s")));
+    note(&endpoints, peer, "ban", target, Outcome::Done, Some(format!("for {seconds} s: {reason}")));
     answer::json(StatusCode::CREATED, &shown(&ban))
 }
 

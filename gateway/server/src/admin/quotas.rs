@@ -3,7 +3,7 @@
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use http::StatusCode;
-use rampart_limits::{Described, QuotaState};
+use rampart_limits::{Described, Quota, QuotaState};
 use rampart_proxy::steady;
 use serde_json::{Value, json};
 
@@ -38,11 +38,13 @@ pub(super) async fn show(
     let key = quota.key(&described, &limits.hasher());
     let shared = if quota.is_shared() { limits.peek_shared(quota, key).await } else { None };
     let state = shared.unwrap_or_else(|| limits.peek(quota, key, steady()));
-    answer::json(StatusCode::OK, &shown(&state))
+    answer::json(StatusCode::OK, &shown(&state, quota))
 }
 
-fn shown(state: &QuotaState) -> Value {
+fn shown(state: &QuotaState, quota: &Quota) -> Value {
+    let key: Vec<String> = quota.parts.iter().map(ToString::to_string).collect();
     json!({
+        "key": key,
         "quota": &*state.quota.name, "limit": state.limit, "remaining": state.remaining, "reset_s": state.reset_s,
         "retry_after_s": state.retry_after_s, "source": state.source.as_str(),
     })

@@ -117,6 +117,9 @@ fn event_line(event: &SecurityEvent) -> String {
     if let Some(code) = &event.code {
         let _ = write!(line, " code={code}");
     }
+    if let Some(cause) = &event.cause {
+        let _ = write!(line, " cause={cause:?}");
+    }
     if let Some(identity) = &event.identity {
         let _ = write!(line, " identity={identity}");
     }
