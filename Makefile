@@ -33,7 +33,7 @@ check: ## Format and lints only
 fmt: ## Format every crate
 	cargo fmt --all
 
-bench: ## CPU per request beside bare Pingora and nginx; the Core Rule Set beside libmodsecurity; quotas; about twelve minutes
+bench: ## CPU per request beside bare Pingora and nginx; the Core Rule Set beside libmodsecurity; quotas; a quarter of an hour
 	@tests/prerequisites.sh build bench
 	cargo build --release --locked --package rampart-server --package rampart-tests --bins
 	@tests/bench/run.sh
