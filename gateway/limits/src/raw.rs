@@ -19,7 +19,8 @@ pub struct RawQuota {
     /// begin when they do in UTC.
     pub per: Option<RawPer>,
 
-    /// Units that may come at once with `algorithm = "gcra"`. Default: `limit`.
+    /// Units that may come at once with `algorithm = "gcra"`. Default: `limit`, so that nearly twice `limit` can pass in
+    /// the first `per`: the burst, and the rate that refills it.
     #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub burst: Option<u64>,
 
@@ -76,7 +77,8 @@ pub struct RawQuota {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawAlgorithm {
-    /// A steady rate with an exact burst (generic cell rate algorithm); costs the least memory.
+    /// A steady rate with an exact burst (generic cell rate algorithm); costs the least memory. In a span of `per` up to
+    /// `limit` and `burst` together can pass; for at most `limit` in any span there is `sliding_log`.
     #[default]
     Gcra,
     /// In any span of `per`, wherever it begins, at most `limit`. For small counts: at most 10,000.

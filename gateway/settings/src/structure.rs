@@ -109,8 +109,25 @@ impl Walk<'_> {
         }
         match (best, &node.value) {
             (Some((0, _)), Value::Table(entries)) => self.no_alternative(entries, several, &node.span),
+            (Some((_, found)), Value::String(text)) => match list_and_form(several) {
+                Some((choices, form)) => self.listed_or_formed(text, &choices, form, &node.span),
+                None => self.found.extend(found),
+            },
             (Some((_, found)), _) => self.found.extend(found),
             (None, _) => {}
+        }
+    }
+
+    /// A string that is none of the `choices`, and does not have the form that would do instead.
+    fn listed_or_formed(&mut self, text: &str, choices: &[&str], form: Schema<'_>, span: &Span) {
+        if nearest(text, choices.iter().copied()).is_some() {
+            return self.choice(text, choices, span);
+        }
+        let before = self.found.len();
+        self.string(text, form, span);
+        for mistake in self.found.iter_mut().skip(before) {
+            let help = mistake.diagnostic.help.take().map_or_else(String::new, |help| format!("{help}, or "));
+            mistake.diagnostic.help = Some(format!("{help}one of {}", listed(choices)));
         }
     }
 
@@ -324,6 +341,13 @@ fn examples(schema: Schema<'_>) -> Option<String> {
 fn all_choices<'s>(several: &[Schema<'s>]) -> Option<Vec<&'s str>> {
     let lists: Option<Vec<Vec<&str>>> = several.iter().map(|one| one.choices()).collect();
     lists.map(|lists| lists.into_iter().flatten().collect())
+}
+
+/// The listed strings, and the first alternative that takes others, if there are both.
+fn list_and_form<'s>(several: &[Schema<'s>]) -> Option<(Vec<&'s str>, Schema<'s>)> {
+    let choices: Vec<&str> = several.iter().filter_map(|one| one.choices()).flatten().collect();
+    let form = several.iter().find(|one| one.choices().is_none())?;
+    (!choices.is_empty()).then_some((choices, *form))
 }
 
 /// How many keys of the table the schema knows; a tag that names the schema counts more than any key.

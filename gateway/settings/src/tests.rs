@@ -33,6 +33,8 @@ struct Sample {
     #[serde(default)]
     names: Option<Names>,
     #[serde(default)]
+    span: Option<Span>,
+    #[serde(default)]
     operator: Option<Operator>,
     #[serde(default)]
     #[schemars(length(min = 1, max = 2))]
@@ -54,6 +56,14 @@ struct Route {
     name: String,
     #[serde(default)]
     size: Option<Size>,
+}
+
+/// A word of a list, or something of a form.
+#[derive(Debug, Deserialize, JsonSchema, PartialEq)]
+#[serde(untagged)]
+enum Span {
+    Mode(Mode),
+    Length(Duration),
 }
 
 #[derive(Debug, Deserialize, JsonSchema, PartialEq)]

@@ -27,7 +27,8 @@ pub struct RawCors {
     #[schemars(length(max = 64))]
     pub headers: Vec<String>,
 
-    /// The response headers that pages may read, besides the few that they always may.
+    /// The response headers that pages may read, besides the few that they always may. Of a 429 they read when to come
+    /// again only where this lists `Retry-After` and `RateLimit`.
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub expose: Vec<String>,

@@ -28,7 +28,8 @@ pub struct RawIssuer {
     /// the gateway starts, every `refresh`, and when a token names a key that is not there.
     pub jwks_url: Option<String>,
 
-    /// A file of keys as a JSON Web Key Set. Read with the configuration.
+    /// A file of keys as a JSON Web Key Set. Read with the configuration. A relative path is relative to the folder of
+    /// config.toml, not to the rules file.
     pub jwks_file: Option<PathBuf>,
 
     /// The key that both sides share, for `HS256` (32 bytes at least), `HS384` (48) or `HS512` (64):
@@ -36,10 +37,12 @@ pub struct RawIssuer {
     /// `base64url:`, what follows is decoded.
     pub key: Option<SecretRef>,
 
-    /// A PEM file with one public key: `-----BEGIN PUBLIC KEY-----`.
+    /// A PEM file with one public key: `-----BEGIN PUBLIC KEY-----`. A relative path is relative to the folder of
+    /// config.toml, not to the rules file.
     pub public_key_file: Option<PathBuf>,
 
-    /// Certificate authorities to trust for `jwks_url` instead of the system's: a PEM file.
+    /// Certificate authorities to trust for `jwks_url` instead of the system's: a PEM file. A relative path is relative
+    /// to the folder of config.toml.
     pub ca_file: Option<PathBuf>,
 
     /// Allows a `jwks_url` of plain `http` to other hosts than this one. Who can change what is on the way can then

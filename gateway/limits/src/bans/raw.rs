@@ -59,7 +59,8 @@ pub struct RawBan {
     pub up_to: Duration,
 
     /// The codes of refusals that count as an offence. The first word of several codes stands for all of them:
-    /// `identity` is `identity_missing`, `identity_invalid` and so on.
+    /// `identity` is `identity_missing`, `identity_invalid` and so on. Default: `payload_blocked` and
+    /// `identity_invalid`; what a quota refuses, `rate_limited`, counts only where it is listed.
     #[serde(default = "blocked_and_forged")]
     pub counts: Vec<String>,
 

@@ -61,6 +61,15 @@ fn values() {
     );
     check("version = 1\nmode = \"blok\"", &["2:8 mode: unknown value \"blok\" (did you mean \"block\"?)"]);
     check("version = 1\nmode = \"x\"", &["2:8 mode: unknown value \"x\" (one of \"off\", \"block\", \"detect\")"]);
+    check("version = 1\nspan = \"block\"", &[]);
+    check("version = 1\nspan = \"10s\"", &[]);
+    check("version = 1\nspan = \"blok\"", &["2:8 span: unknown value \"blok\" (did you mean \"block\"?)"]);
+    check(
+        "version = 1\nspan = \"10 s\"",
+        &[
+            "2:8 span: \"10 s\" is not a duration: not a whole number with a unit (for example \"250ms\", \"30s\", \"5m\", \"24h\", \"7d\", or one of \"off\", \"block\", \"detect\")",
+        ],
+    );
     check("version = 1\nfew = []", &["2:7 few: 0 items where at least 1 are needed"]);
     check(
         "version = 1\nfew = [1, 2, 300]",
