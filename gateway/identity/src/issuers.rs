@@ -9,6 +9,7 @@
 mod metrics;
 mod remote;
 mod seen;
+mod state;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -29,6 +30,7 @@ use crate::jwks::KeySet;
 use crate::jwt::{Compact, Flaw, MAX_TOKEN_BYTES, Token, object};
 
 pub use metrics::Metrics;
+pub use state::{KeysState, KeysStatus};
 
 /// How often it is looked whether keys are due.
 const TICK: Duration = Duration::from_secs(1);

@@ -41,7 +41,7 @@ pub use client::{ClientAddress, HopProblem, MAX_HOPS, Origin, client_address, cl
 pub use cors::{Cors, OWN_FIELDS, PreflightAnswer, RawCors, preflight_method};
 pub use entrance::Entrance;
 pub use issuer::{Issuer, RawIssuer, Sources, TokenPlace};
-pub use issuers::{Issuers, MissingKey, Verification};
+pub use issuers::{Issuers, KeysState, KeysStatus, MissingKey, Verification};
 pub use principal::{MAX_NAME_BYTES, Principal, PrincipalKind};
 pub use reason::Reason;
 pub use request_id::{ClientRequestId, RequestId, RequestIdText, TakeOver};

@@ -1,4 +1,4 @@
-//! Health probes: who is asked how it is, and when.
+//! Health probes: who is asked how it is, and when; and what the log is told of endpoints ([`changes`]).
 //!
 //! Every endpoint of an upstream with a `health` table has a task that asks it, again and again, and tells its pool the answer
 //! ([`Endpoint::probed`]); what follows from it is the pool's business. The tasks follow the pools: once a second
@@ -7,6 +7,8 @@
 //!
 //! Questions begin at a random time and do not keep step, so that neither many endpoints nor many gateways ask at once; never
 //! more than [`AT_A_TIME`] are open. Nothing here is on the way of requests: it runs on the control runtime.
+
+mod changes;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -21,6 +23,8 @@ use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
+use self::changes::Changes;
+
 /// How often pools are looked at: for endpoints that came and went, and for what changes with time alone.
 const TICK: Duration = Duration::from_secs(1);
 /// Questions that are open at a time, of all endpoints together.
@@ -28,11 +32,12 @@ const AT_A_TIME: usize = 64;
 
 /// Keeps every pool probed and up to date, for as long as the process lives.
 pub(crate) async fn keep_watch(snapshot: Arc<ArcSwap<Snapshot>>, runtime: Arc<Runtime>) {
-    let mut probes = Probes::new(snapshot);
+    let (mut probes, mut changes) = (Probes::new(snapshot), Changes::default());
     loop {
         let now = Instant::now();
         let mut wanted = Vec::new();
-        for pool in runtime.pools().all() {
+        let pools = runtime.pools().all();
+        for pool in &pools {
             pool.refresh(now);
             if let Some(plan) = pool.probe_plan() {
                 let of_plan =
@@ -41,6 +46,7 @@ pub(crate) async fn keep_watch(snapshot: Arc<ArcSwap<Snapshot>>, runtime: Arc<Ru
             }
         }
         probes.follow(wanted);
+        changes.say(pools.iter().map(|pool| &**pool), now);
         sleep(TICK).await;
     }
 }

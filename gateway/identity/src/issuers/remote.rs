@@ -172,6 +172,12 @@ impl Remote {
         (held.fetched.elapsed() <= self.published.load().stale).then(|| Arc::clone(&held.keys))
     }
 
+    /// When the keys that are held, even if for too long, were last fetched; and whether the last fetch failed.
+    pub(super) fn freshness(&self) -> (Option<Duration>, bool) {
+        let failing = self.progress.lock().failures_in_a_row > 0;
+        (self.held.load().as_ref().map(|held| held.fetched.elapsed()), failing)
+    }
+
     /// Whether asking the issuer because of an unknown key is allowed now.
     pub(super) fn may_ask(&self) -> bool {
         let progress = self.progress.lock();

@@ -2,10 +2,13 @@
 //! and no text of the configuration.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use rampart_identity::Issuer;
+use rampart_upstream::{BreakerState, EndpointState, Pool, ProbedHealth};
 use serde_json::{Value, json};
 
 use super::answer;
@@ -32,7 +35,10 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
         "status": if stage == Stage::Serving { "ready".to_owned() } else { stage.to_string() },
         "snapshot": shared.snapshot.load().digest,
         "reload": reload(&shared),
-        "dependencies": { "upstreams": upstreams(&shared), "redis": redis(&shared), "records": records(&shared) },
+        "dependencies": {
+            "upstreams": upstreams(&shared), "issuers": issuers(&shared), "redis": redis(&shared),
+            "records": records(&shared),
+        },
     });
     answer::json(status, &body)
 }
@@ -46,29 +52,55 @@ fn reload(shared: &Shared) -> Value {
         Some(Reload::Unchanged { .. }) => ("unchanged", None),
         Some(Reload::Failed { summary, .. }) => ("failed", Some(summary.clone())),
     };
-    let restart_needed = match &last.reload {
-        Some(Reload::Swapped { restart_needed, .. }) => restart_needed.clone(),
-        _ => Vec::new(),
-    };
     json!({
-        "result": result, "error": error, "at": last.at, "last_success": last.good_at, "restart_needed": restart_needed,
+        "result": result, "error": error, "at": last.at, "last_success": last.good_at,
+        "restart_needed": last.restart_needed,
     })
 }
 
 fn upstreams(shared: &Shared) -> Value {
     let mut pools = shared.runtime.pools().all();
     pools.sort_by(|a, b| a.name().cmp(b.name()));
-    pools
-        .iter()
-        .map(|pool| {
-            let unresolved: Vec<String> = pool.unresolved().iter().map(|name| name.authority().to_owned()).collect();
-            let endpoints = pool.endpoints().len();
-            json!({
-                "name": &**pool.name(), "status": if endpoints > 0 { "known" } else { "unresolved" },
-                "endpoints": endpoints, "in_flight": pool.in_flight(), "unresolved": unresolved,
-            })
+    let now = Instant::now();
+    pools.iter().map(|pool| upstream(pool, now)).collect()
+}
+
+fn upstream(pool: &Pool, now: Instant) -> Value {
+    let unresolved: Vec<String> = pool.unresolved().iter().map(|name| name.authority().to_owned()).collect();
+    let endpoints = pool.states(now);
+    let count = |of: fn(&EndpointState) -> bool| endpoints.iter().filter(|endpoint| of(endpoint)).count();
+    let status = match endpoints.as_slice() {
+        [] => "unresolved",
+        some if some.iter().any(may_be_asked) => "known",
+        _ => "unusable",
+    };
+    json!({
+        "name": &**pool.name(), "status": status, "endpoints": endpoints.len(), "usable": count(|state| state.usable),
+        "unhealthy": count(|state| state.health == ProbedHealth::Unhealthy),
+        "ejected": count(|state| state.ejected_for.is_some()),
+        "breakers_open": count(|state| state.breaker == BreakerState::Open),
+        "in_flight": pool.in_flight(), "unresolved": unresolved,
+    })
+}
+
+/// Whether a request may be given to the endpoint, if to no other: one that is only ejected is asked when all are.
+fn may_be_asked(state: &EndpointState) -> bool {
+    let only_ejected =
+        state.ejected_for.is_some() && state.health != ProbedHealth::Unhealthy && state.breaker == BreakerState::Closed;
+    state.usable || only_ejected
+}
+
+/// The issuers of the snapshot in force, with the keys that their tokens are checked with.
+fn issuers(shared: &Shared) -> Value {
+    let known = shared.runtime.issuers();
+    let shown = |issuer: &Arc<Issuer>| {
+        let keys = known.keys_of(issuer);
+        json!({
+            "name": &*issuer.name, "status": keys.status.as_str(), "keys": keys.held,
+            "age_s": keys.age.map(|age| age.as_secs()),
         })
-        .collect()
+    };
+    shared.snapshot.load().callers.issuers.iter().map(shown).collect()
 }
 
 /// `null` where there is none in the configuration.

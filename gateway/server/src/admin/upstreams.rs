@@ -1,7 +1,7 @@
 //! How upstreams stand, and orders to their breakers.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, Path, State};
@@ -77,7 +77,29 @@ fn endpoint(state: &EndpointState) -> Value {
     json!({
         "endpoint": state.socket, "address": state.address.authority(), "in_flight": state.in_flight,
         "usable": state.usable, "health": state.health.as_str(), "breaker": state.breaker.as_str(),
-        "force": state.force.as_str(), "open_for_s": state.open_for.map(|open| open.as_secs_f64()),
-        "ejected_for_s": state.ejected_for.map(|ejected| ejected.as_secs_f64()), "ramp_percent": state.ramp_percent,
+        "force": state.force.as_str(), "open_for_s": state.open_for.map(seconds),
+        "ejected_for_s": state.ejected_for.map(seconds), "ramp_percent": state.ramp_percent,
     })
+}
+
+/// In seconds, to the millisecond: what is finer is noise to whoever reads it. (A quotient of whole numbers is written
+/// with as few digits as it has.) Seven weeks at most.
+fn seconds(time: Duration) -> f64 {
+    f64::from(u32::try_from(time.as_millis()).unwrap_or(u32::MAX)) / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_to_the_millisecond() {
+        let check = |time, expect: &str| assert_eq!(json!(seconds(time)).to_string(), expect, "{time:?}");
+        check(Duration::from_nanos(25_010_249_175), "25.01");
+        check(Duration::from_nanos(4_999_999_999), "4.999");
+        check(Duration::from_millis(600_001), "600.001");
+        check(Duration::from_secs(30), "30.0");
+        check(Duration::from_nanos(999_999), "0.0");
+        check(Duration::MAX, "4294967.295");
+    }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Reloading {
     /// The configuration that the process started with: listeners, logs and the store stay as it says.
     pub(crate) started_with: Config,
     pub(crate) certificates: Vec<Arc<Certificates>>,
+    /// The certificates in use are not those of the snapshot in force: they could not be read again.
+    pub(crate) certificates_due: bool,
     pub(crate) budget: Arc<BodyBudget>,
     /// For name resolution.
     pub(crate) runtime: Handle,
@@ -38,9 +40,7 @@ impl Reloading {
         let (report, snapshot) = self.sources.reload(&self.shared.snapshot.load());
         let reload = match snapshot {
             None => failed(report),
-            Some(snapshot) if snapshot.is_same_as(&self.shared.snapshot.load()) => {
-                Reload::Unchanged { digest: snapshot.digest }
-            }
+            Some(snapshot) if snapshot.is_same_as(&self.shared.snapshot.load()) => self.keep(snapshot),
             Some(snapshot) => self.swap(snapshot),
         };
         self.shared.status.note(&reload, SystemClock.now());
@@ -49,15 +49,37 @@ impl Reloading {
         reload
     }
 
-    fn swap(&mut self, snapshot: Snapshot) -> Reload {
-        let mut restart_needed = restart_needed(&self.started_with, &snapshot.config);
+    /// Nothing changed since the last reload; what that one could not bring into force may still be due.
+    fn keep(&mut self, snapshot: Snapshot) -> Reload {
+        if self.certificates_due {
+            self.reload_certificates();
+        }
+        Reload::Unchanged { restart_needed: self.restart_needed(&snapshot.config), digest: snapshot.digest }
+    }
+
+    fn reload_certificates(&mut self) {
+        self.certificates_due = false;
         for certificates in &self.certificates {
             if let Err(error) = certificates.reload() {
                 // They were read and checked a moment ago as part of the snapshot: files that change under our hands.
                 log::error!(target: "rampart", "certificates stay as they were: {error}");
-                restart_needed.push("certificates: reload again".to_owned());
+                self.certificates_due = true;
             }
         }
+    }
+
+    /// What of `config` does not count yet, and what it takes.
+    fn restart_needed(&self, config: &Config) -> Vec<String> {
+        let mut needed = restart_needed(&self.started_with, config);
+        if self.certificates_due {
+            needed.push("certificates: reload again".to_owned());
+        }
+        needed
+    }
+
+    fn swap(&mut self, snapshot: Snapshot) -> Reload {
+        self.reload_certificates();
+        let restart_needed = self.restart_needed(&snapshot.config);
         let resolved = self.runtime.block_on(resolve::missing_names(&self.shared.runtime, &snapshot));
         self.shared.runtime.reconcile(&snapshot, &resolved);
         self.budget.set_limit(snapshot.config.process.buffer_budget_bytes);
@@ -144,8 +166,12 @@ fn say(causes: &[Cause], reload: &Reload) {
                 log::warn!(target: "rampart", "restart needed: {which} changed and counts only after a restart");
             }
         }
-        Reload::Unchanged { digest } => {
-            log::info!(target: "rampart", "reload ({causes}): nothing changed, snapshot {digest} serves");
+        Reload::Unchanged { digest, restart_needed } => {
+            let due = match restart_needed.join(", ") {
+                none if none.is_empty() => none,
+                which => format!("; a restart is still needed for {which}"),
+            };
+            log::info!(target: "rampart", "reload ({causes}): nothing changed, snapshot {digest} serves{due}");
         }
         Reload::Failed { summary, .. } => {
             log::error!(target: "rampart", "reload ({causes}) failed: {summary}; the snapshot before it keeps serving");
@@ -157,7 +183,7 @@ fn say(causes: &[Cause], reload: &Reload) {
 fn action(causes: &[Cause], reload: &Reload) -> AdminAction {
     let (outcome, detail) = match reload {
         Reload::Swapped { digest, .. } => (Outcome::Done, format!("snapshot {digest}")),
-        Reload::Unchanged { digest } => (Outcome::Done, format!("unchanged, snapshot {digest}")),
+        Reload::Unchanged { digest, .. } => (Outcome::Done, format!("unchanged, snapshot {digest}")),
         Reload::Failed { summary, .. } => (Outcome::Failed, summary.clone()),
     };
     AdminAction {

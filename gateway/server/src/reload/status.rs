@@ -25,6 +25,8 @@ pub(crate) enum Reload {
     Unchanged {
         /// The digest in force.
         digest: String,
+        /// Settings that changed earlier and still wait for a restart.
+        restart_needed: Vec<String>,
     },
     /// The files do not compile; the snapshot before keeps serving.
     Failed {
@@ -44,6 +46,9 @@ pub(crate) struct Last {
     pub(crate) at: Option<Timestamp>,
     /// When a reload (or the start) last succeeded.
     pub(crate) good_at: Option<Timestamp>,
+    /// In what the process still differs from the configuration in force, and will until a restart. A failed reload
+    /// leaves it as it was: it does not change what is in force.
+    pub(crate) restart_needed: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -106,6 +111,10 @@ impl Status {
             last.good_at = Some(now);
             self.good_seconds.set(now.millis() / 1_000);
         }
+        if let Reload::Swapped { restart_needed, .. } | Reload::Unchanged { restart_needed, .. } = reload {
+            last.restart_needed.clone_from(restart_needed);
+        }
+        drop(last);
         if let Reload::Swapped { digest, .. } = reload {
             self.show_digest(digest);
         }
@@ -171,6 +180,20 @@ mod tests {
         assert!(text.contains("reload_last_success 0"), "{text}");
         assert!(text.contains("reload_last_success_timestamp_seconds 100"), "{text}");
         assert!(text.contains("rampart_snapshot_info{digest=\"aaaa\"} 1"), "{text}");
+    }
+
+    #[test]
+    fn a_restart_that_is_due_stays_due_until_a_good_reload_says_otherwise() {
+        let status = Status::started("aaaa", Timestamp::from_millis(100_000));
+        let check = |reload: Reload, expect: &[&str]| {
+            status.note(&reload, Timestamp::from_millis(200_000));
+            assert_eq!(status.last().restart_needed, expect, "after {reload:?}");
+        };
+        let due = || vec!["[limits]".to_owned()];
+        check(Reload::Swapped { digest: "bbbb".into(), restart_needed: due() }, &["[limits]"]);
+        check(Reload::Unchanged { digest: "bbbb".into(), restart_needed: due() }, &["[limits]"]);
+        check(Reload::Failed { summary: "no".into(), diagnostics: serde_json::json!([]) }, &["[limits]"]);
+        check(Reload::Swapped { digest: "aaaa".into(), restart_needed: Vec::new() }, &[]);
     }
 
     #[test]

@@ -117,6 +117,7 @@ fn start_reloading(assembly: Assembly, order: &Order, runtime: Handle) -> anyhow
         shared: assembly.shared,
         started_with: assembly.started_with,
         certificates: assembly.certificates.into_iter().map(|(_, certificates)| certificates).collect(),
+        certificates_due: false,
         budget: assembly.budget,
         runtime,
         retired: Retired::start().context("cannot start the thread that frees snapshots")?,

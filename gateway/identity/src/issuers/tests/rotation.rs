@@ -277,6 +277,45 @@ async fn the_last_good_keys_stay_during_an_outage() {
 }
 
 #[tokio::test]
+async fn what_is_held_of_an_issuer_is_shown() {
+    let (key, next) = (Named::new("one"), Named::new("two"));
+    let server = KeyServer::start(&[key.jwk(), next.jwk()]).await;
+    let issuer = server.issuer("stale = \"1h\"");
+    let issuers = started(&issuer);
+    let check = |status: &str, held: usize, age_s: Option<u64>| {
+        let keys = issuers.keys_of(&issuer);
+        assert_eq!((keys.status.as_str(), keys.held, keys.age.map(|age| age.as_secs())), (status, held, age_s));
+    };
+    let pass = async |seconds| {
+        pause();
+        advance(Duration::from_secs(seconds)).await;
+        resume();
+    };
+    check("unavailable", 0, None);
+    assert_eq!(verify(&issuers, &issuer, &key.token(0)).await, Ok(()));
+    check("current", 2, Some(0));
+    pass(600).await;
+    check("current", 2, Some(600));
+    server.say("500 Oops", String::new());
+    assert_eq!(verify(&issuers, &issuer, &Named::new("three").token(0)).await, Err(Flaw::UnknownKey));
+    check("kept", 2, Some(600));
+    pass(3_601).await;
+    check("unavailable", 0, Some(4_201));
+    server.publish(&[next.jwk()]);
+    assert_eq!(verify(&issuers, &issuer, &next.token(0)).await, Ok(()));
+    check("current", 1, Some(0));
+}
+
+#[test]
+fn configured_keys_are_shown_as_such() {
+    let secret = Arc::new(issuer(&table("algorithms = [\"HS256\"]\nkey = \"secret://env/KEY\""), SECRET, b""));
+    let expect = KeysState { status: KeysStatus::Configured, held: 1, age: None };
+    // Those of a snapshot that is not taken over yet, too.
+    assert_eq!(Issuers::new().keys_of(&secret), expect);
+    assert_eq!(started(&secret).keys_of(&secret), expect);
+}
+
+#[tokio::test]
 async fn an_issuer_that_was_never_reached() {
     let key = Named::new("one");
     let server = KeyServer::start(&[key.jwk()]).await;
