@@ -1,7 +1,8 @@
 //! Who may come in, between the head that was admitted and its inspection.
 //!
 //! The order is fixed: a banned address is turned away first, then the quotas that need no identity, so that guessing
-//! credentials is counted before a credential is looked at; then the preflight of a browser, which carries none; then the
+//! credentials is counted before a credential is looked at; then the preflight of a browser, which carries none (one that
+//! is answered here is not counted: the request that follows it is); then the
 //! identity, and the quotas that need it.
 //!
 //! Nothing here waits. Where an answer has to come from elsewhere, a quota counted in Redis or a key set that has to be
@@ -96,6 +97,8 @@ impl Entry {
         loop {
             let step = match self.stage {
                 Stage::Bans => banned(asking, beside).map(Step::Refused),
+                // A preflight that is answered here costs nobody anything; its request is counted.
+                Stage::OpenQuotas if is_good_preflight(asking) => None,
                 Stage::OpenQuotas => self.count(&asking.route.quotas.open, asking, beside),
                 Stage::Preflight => preflight(asking, beside),
                 Stage::Identity => self.identify(asking, beside),
@@ -279,6 +282,12 @@ fn banned(asking: Asking<'_, '_>, beside: Beside<'_>) -> Option<Box<Refusal>> {
     );
     let seconds = u32::try_from(ban.retry_after_s(beside.micros)).unwrap_or(u32::MAX);
     Some(Box::new(refusal.because(format!("ban {}: {}", ban.ban, ban.reason)).retry_after_s(seconds)))
+}
+
+fn is_good_preflight(asking: Asking<'_, '_>) -> bool {
+    let head = &asking.request.head;
+    let answer = asking.route.cors.as_ref().and_then(|cors| cors.preflight(head.method, &head.headers));
+    answer.is_some_and(|answer| answer.refused.is_none())
 }
 
 fn preflight(asking: Asking<'_, '_>, beside: Beside<'_>) -> Option<Step> {

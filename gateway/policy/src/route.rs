@@ -7,6 +7,7 @@ mod rewrite;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use rampart_identity::{Access, Cors};
 use rampart_inspection::{BodyMode, Profile, RouteExclusions};
 use rampart_limits::Quota;
@@ -33,6 +34,8 @@ pub struct Route {
     pub quotas: RouteQuotas,
     /// Who may call; `None` is anybody.
     pub access: Option<Access>,
+    /// Headers in which routes of the same upstream tell it who is calling: what a request says in them does not go on.
+    pub reserved: Arc<[HeaderName]>,
     /// Which web pages may call from a browser; `None` leaves it to the backend.
     pub cors: Option<Arc<Cors>>,
     /// When a request is tried again.
@@ -108,6 +111,7 @@ impl Route {
             action: Action::Forward(UpstreamIndex(usize::MAX)),
             quotas: RouteQuotas::default(),
             access: None,
+            reserved: Arc::default(),
             cors: None,
             resilience: Arc::default(),
             profile: Arc::clone(profile),

@@ -78,7 +78,7 @@ pub(crate) fn request(session: &Session, request: &mut RequestHeader, ctx: &Cont
         let own = || endpoint.map(|endpoint| endpoint.address().host_header());
         hostless.then(|| given().or_else(own)).flatten()
     });
-    strip(request, route.map(|route| &route.request_headers));
+    strip(request, route.map(|route| &route.request_headers), route.map_or(&[], |route| &route.reserved));
     if ctx.watch.as_ref().is_some_and(Watch::holds) {
         // The client does not choose whether its answer can be looked at: the Core Rule Set passes over what is compressed.
         request.remove_header(&ACCEPT_ENCODING);
@@ -230,7 +230,7 @@ mod tests {
         for (name, value) in given {
             request.append_header(*name, *value).unwrap();
         }
-        strip(&mut request, None);
+        strip(&mut request, None, &[]);
         shape(&mut request, forwarding).unwrap();
         for (name, value) in expect {
             let values: Vec<_> = request.headers.get_all(*name).iter().map(|v| v.to_str().unwrap()).collect();

@@ -111,6 +111,11 @@ fn list(items: &[serde_json::Value]) -> Result<String, Reason> {
 // === impl Access ===
 
 impl Access {
+    /// The headers that the upstream is told of callers in: on whatever route, only the gateway sets them.
+    pub fn forwarded(&self) -> impl Iterator<Item = &HeaderName> {
+        self.forward.iter().map(|forward| &forward.header)
+    }
+
     /// What changes in the header that the upstream sees: a field that is removed (None), or that gets this value
     /// whatever was there. `principal` is who [`Access::check`] found, or nobody.
     pub fn forward(

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use http::HeaderName;
 use rampart_inspection::{
     BodyMode, Catalogue, Exclusions, Placed, Profiles, RawCase, RawProfile, RawRule, compile_profiles, run_cases,
 };
@@ -77,7 +78,8 @@ pub(crate) fn compile(
 
     let resilience = Arc::default();
     let known = Known { profiles: &profiles, exclusions: &exclusions, upstreams, callers: &callers, resilience };
-    let (routes, matchers) = compile_routes(&raw_routes, &known);
+    let (mut routes, matchers) = compile_routes(&raw_routes, &known);
+    reserve_headers(&mut routes);
     if report.is_ok() {
         warn_unused_profiles(&raw_profiles, &raw_routes);
     }
@@ -125,6 +127,23 @@ fn refuse_twins(routes: Vec<Placed<'_, RawRoute>>) -> Vec<Placed<'_, RawRoute>> 
         kept.push(placed);
     }
     kept
+}
+
+/// A header that tells an upstream who is calling is the gateway's on every route to that upstream, also on those that
+/// ask for no identity: the upstream cannot tell them apart.
+fn reserve_headers(routes: &mut [Route]) {
+    let mut reserved: BTreeMap<usize, Vec<HeaderName>> = BTreeMap::new();
+    for route in routes.iter() {
+        if let (Some(access), Some(upstream)) = (&route.access, route.upstream()) {
+            reserved.entry(upstream.0).or_default().extend(access.forwarded().cloned());
+        }
+    }
+    let reserved: BTreeMap<usize, Arc<[HeaderName]>> =
+        reserved.into_iter().map(|(at, names)| (at, names.into())).collect();
+    for route in routes {
+        let names = route.upstream().and_then(|upstream| reserved.get(&upstream.0));
+        route.reserved = names.cloned().unwrap_or_default();
+    }
 }
 
 fn compile_routes(raws: &[Placed<'_, RawRoute>], known: &Known<'_>) -> (Vec<Route>, Vec<Matcher>) {

@@ -95,6 +95,7 @@ pub(crate) fn compile(raw: &RawRoute, index: usize, known: &Known<'_>, place: &P
         action,
         quotas,
         access,
+        reserved: Arc::default(),
         cors,
         resilience: resilience.unwrap_or_else(|| Arc::clone(&known.resilience)),
         profile: Arc::clone(profile),

@@ -75,12 +75,18 @@ const INLINE_NAMES: usize = 8;
 /// for. CGI and its heirs (RFC 3875 section 4.1.18: WSGI, PHP, Rack) read `X_Real_IP` as `X-Real-IP`, some of them any
 /// byte that is neither letter nor digit.
 ///
+/// In whatever spelling, also the `reserved` fields: those in which the upstream is told who is calling.
+///
 /// Before the route's own edits, which may set what they like.
-pub(super) fn strip(request: &mut RequestHeader, edits: Option<&HeaderEdits>) {
+pub(super) fn strip(request: &mut RequestHeader, edits: Option<&HeaderEdits>, reserved: &[HeaderName]) {
     let names: SmallVec<[HeaderName; INLINE_NAMES]> = request
         .headers
         .keys()
-        .filter(|name| untrusted(name.as_str()) || (oddly_spelled(name.as_str()) && vouched_for(name.as_str(), edits)))
+        .filter(|name| {
+            untrusted(name.as_str())
+                || (oddly_spelled(name.as_str()) && vouched_for(name.as_str(), edits))
+                || reserved.iter().any(|field| folds_into(name.as_str().as_bytes(), field.as_str().as_bytes()))
+        })
         .cloned()
         .collect();
     for name in &names {

@@ -10,6 +10,11 @@ use rampart_store::Redis;
 
 use crate::shared::Shared;
 
+/// The stack of the threads that read Redis's replies. The protocol's decoder (redis-protocol 6) calls itself for each level
+/// of nesting and has no bound: 2 MiB end after some 7,000 levels, which a server that means ill sends in 30 kB. Ours nest
+/// two deep; this is taken from the system only as far as it is used.
+const STACK_BYTES: usize = 256 << 20;
+
 /// How long the last words to Redis may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -18,7 +23,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub(super) fn start(shared: &Arc<Shared>) -> anyhow::Result<()> {
     let Some(config) = shared.snapshot.load().config.redis.clone() else { return Ok(()) };
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime = builder.worker_threads(1).thread_name("store").enable_all().build();
+    builder.worker_threads(1).thread_name("store").thread_stack_size(STACK_BYTES).enable_all();
+    let runtime = builder.build();
     let runtime = runtime.context("cannot start the store's runtime")?;
     runtime.block_on(async {
         let redis = Redis::start(config, &shared.store_metrics).await;
