@@ -19,6 +19,8 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::key::hexadecimal;
+
 /// Bytes that sealing adds.
 pub const SEAL_BYTES: usize = HEAD + 16;
 
@@ -91,6 +93,13 @@ impl ClusterKey {
             context.update(part);
         }
         first(context.sign().as_ref())
+    }
+
+    /// What tells the current secret from others, and the previous one: 8 hexadecimal digits each, the same that sealed
+    /// values carry. They tell nothing of the secrets.
+    pub(crate) fn ids(&self) -> (String, Option<String>) {
+        let id = |generation: &Generation| hexadecimal(&generation.id);
+        (id(&self.0.current), self.0.previous.as_ref().map(id))
     }
 
     /// Seals `plain` for `domain` and `aad`; the result is [`SEAL_BYTES`] longer.

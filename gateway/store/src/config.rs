@@ -140,6 +140,15 @@ impl RedisConfig {
         }
     }
 
+    /// What is sent to sign in, and stands in no message.
+    pub(crate) fn secrets(&self) -> Vec<&Secret> {
+        let sentinel = match &self.servers {
+            Servers::Sentinel { password, .. } => password.as_deref(),
+            Servers::Single(_) | Servers::Cluster(_) => None,
+        };
+        self.password.as_deref().into_iter().chain(sentinel).collect()
+    }
+
     /// How long one command may take.
     pub fn command_deadline(&self) -> Duration {
         self.command_deadline
@@ -186,7 +195,12 @@ fn compile_mode(raw: &RawRedis, place: &Place<'_>) -> RawMode {
         }
         _ => {}
     }
-    if mode == RawMode::Single && count > 1 {
+    if raw.url.is_some() && !raw.urls.is_empty() {
+        place.key("urls").error_help(
+            "either `url` or `urls`, not both",
+            "keep `url` for one server; for a cluster or Sentinels write all of them into `urls`",
+        );
+    } else if mode == RawMode::Single && count > 1 {
         place.key("urls").error_help(
             format!("mode = \"single\" has one server, not {count}"),
             "several gateways that each use another server would not act as one; for replicas use Sentinel or a cluster",

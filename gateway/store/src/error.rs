@@ -1,6 +1,11 @@
-//! Why Redis did not help. Nothing here is told to clients: the quota or cache that asked has its own answer.
+//! Why Redis did not help. Nothing here is told to clients: the quota or cache that asked has its own answer. It is told
+//! to operators, so no secret may be in it ([`reason`]).
 
 use fred::error::{Error, ErrorKind};
+use rampart_secrets::Secret;
+
+/// Characters of a reason at most: a server may send as many as it likes.
+const LONGEST_REASON: usize = 200;
 
 /// What a command got instead of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +59,28 @@ pub(crate) fn meaning(error: &Error) -> Meaning {
     }
 }
 
+/// Why there is no connection, in words for the log and `/ready`. Some servers repeat a command that they do not know with
+/// what was given to it, for `AUTH` the password: that part is left out, and `secrets` wherever else they stand.
+pub(crate) fn reason(error: &Error, secrets: &[&Secret]) -> String {
+    let details = error.details();
+    let told = match error.kind() {
+        ErrorKind::Timeout => "no answer in time",
+        ErrorKind::Canceled => "the connection ended",
+        ErrorKind::IO => os_message(details).unwrap_or(details),
+        _ => details,
+    };
+    let told = told.split(", with args beginning with").next().unwrap_or(told);
+    let hidden = secrets.iter().filter_map(|secret| secret.expose_str()).filter(|secret| !secret.is_empty());
+    let told = hidden.fold(told.to_owned(), |told, secret| told.replace(secret, "[redacted]"));
+    told.chars().take(LONGEST_REASON).collect()
+}
+
+/// The message in `Os { code: 111, kind: ConnectionRefused, message: "Connection refused" }`, as fred writes it down.
+fn os_message(details: &str) -> Option<&str> {
+    let (_, after) = details.strip_prefix("Os {")?.split_once("message: \"")?;
+    after.split('"').next()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +104,26 @@ mod tests {
         check(ErrorKind::Unknown, "OOM command not allowed when used memory > 'maxmemory'.", Meaning::Refused);
         check(ErrorKind::Unknown, "ERR unknown command", Meaning::Refused);
         check(ErrorKind::Auth, "NOPERM this user has no permissions", Meaning::Refused);
+    }
+
+    #[test]
+    fn reasons_are_words_without_secrets() {
+        let secret = Secret::from("hunter2".to_owned());
+        let check = |kind: ErrorKind, details: &'static str, expect: &str| {
+            assert_eq!(reason(&Error::new(kind, details), &[&secret]), expect, "{details}");
+        };
+        let refused = "Os { code: 111, kind: ConnectionRefused, message: \"Connection refused\" }";
+        check(ErrorKind::IO, refused, "Connection refused");
+        check(ErrorKind::IO, "Connection closed.", "Connection closed.");
+        check(ErrorKind::Timeout, "Request timed out.", "no answer in time");
+        check(ErrorKind::Canceled, "Canceled.", "the connection ended");
+        check(ErrorKind::Auth, "NOAUTH Authentication required.", "NOAUTH Authentication required.");
+        check(
+            ErrorKind::Unknown,
+            "ERR unknown command `AUTH`, with args beginning with: `me`, `hunt",
+            "ERR unknown command `AUTH`",
+        );
+        check(ErrorKind::Auth, "ERR hunter2 is no password: hunter2", "ERR [redacted] is no password: [redacted]");
+        assert_eq!(reason(&Error::new(ErrorKind::Unknown, "x".repeat(5_000)), &[]).len(), LONGEST_REASON);
     }
 }

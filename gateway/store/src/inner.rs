@@ -2,18 +2,20 @@
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
+use fred::error::Error;
 use fred::interfaces::ClientLike;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::config::RedisConfig;
+use crate::error::reason;
 use crate::key::Key;
 use crate::metrics::{ConnectionCounts, Metrics};
 use crate::pool::Connection;
-use crate::random::random;
 use crate::redis::State;
+use crate::roll::{self, Census};
 
 type CountConnections = dyn Fn() -> ConnectionCounts + Send + Sync;
 
@@ -21,15 +23,18 @@ pub(crate) struct Inner {
     pub(crate) config: RedisConfig,
     pub(crate) metrics: Metrics,
     pub(crate) state: watch::Sender<State>,
-    /// What this gateway is called among the others: random, made at the start.
-    pub(crate) id: String,
-    /// Gateways that are alive, as last counted.
-    pub(crate) instances: AtomicU32,
+    /// What this gateway is called among the others: made at the start.
+    pub(crate) member: String,
+    /// Gateways that share, as configured or last counted.
+    instances: AtomicU32,
+    /// Gateways with the same prefix and another cluster key, as last counted.
+    other_keys: AtomicU32,
+    begun: Instant,
     /// Set once; later than the start only where files of TLS cannot be read at first.
     pool: OnceLock<Arc<[Connection]>>,
     next: AtomicUsize,
-    /// Why the last attempt to connect failed; empty where none did since Redis was up.
-    why: Mutex<String>,
+    /// Why a connection ended or could not be had, or why it is not used; the last such reason since Redis was up.
+    why: Mutex<Option<String>>,
     /// Kept for the metrics, which hold it weakly.
     counting: OnceLock<Arc<CountConnections>>,
 }
@@ -40,12 +45,15 @@ impl Inner {
     pub(crate) fn new(config: RedisConfig, metrics: Metrics) -> Self {
         let instances = config.instances.unwrap_or(1);
         metrics.instances.set(instances.into());
+        let member = roll::member(&config.cluster_key);
         Self {
             config,
             metrics,
             state: watch::Sender::new(State::Connecting),
-            id: format!("{:016x}{:016x}", random(), random()),
+            member,
             instances: AtomicU32::new(instances),
+            other_keys: AtomicU32::new(0),
+            begun: Instant::now(),
             pool: OnceLock::new(),
             next: AtomicUsize::new(0),
             why: Mutex::default(),
@@ -61,14 +69,42 @@ impl Inner {
     }
 
     /// Notes why a connection ended, or could not be had.
-    pub(crate) fn note(&self, why: &str) {
-        let mut held = self.why.lock();
-        why.clone_into(&mut held);
+    pub(crate) fn note(&self, error: &Error) {
+        self.note_text(reason(error, &self.config.secrets()));
     }
 
-    /// What was noted last, and forgets it.
-    pub(crate) fn take_why(&self) -> String {
-        std::mem::take(&mut self.why.lock())
+    pub(crate) fn note_text(&self, why: String) {
+        *self.why.lock() = Some(why);
+    }
+
+    /// Why Redis cannot be used; `None` while it can, or before the first attempt to connect ended.
+    pub(crate) fn why(&self) -> Option<String> {
+        if *self.state.borrow() == State::Up { None } else { self.why.lock().clone() }
+    }
+
+    pub(crate) fn instances(&self) -> u32 {
+        self.instances.load(Ordering::Relaxed).max(1)
+    }
+
+    pub(crate) fn other_keys(&self) -> u32 {
+        self.other_keys.load(Ordering::Relaxed)
+    }
+
+    /// The gateways were counted.
+    pub(crate) fn counted(&self, census: Census) {
+        self.other_keys.store(census.other, Ordering::Relaxed);
+        self.metrics.gateways(census);
+        if self.config.instances.is_none() {
+            self.instances.store(census.own, Ordering::Relaxed);
+            self.metrics.instances.set(census.own.into());
+        }
+    }
+
+    /// Whether each connection was tried once, or could have been.
+    fn is_tried(&self) -> bool {
+        let connections = self.connections();
+        let failed = !connections.is_empty() && connections.iter().all(Connection::has_failed);
+        failed || self.begun.elapsed() >= self.config.connect_deadline
     }
 
     pub(crate) fn connections(&self) -> &[Connection] {
@@ -93,6 +129,7 @@ impl Inner {
         let tripped = self.connections().iter().filter(|connection| connection.trip(key)).count();
         if tripped > 0 {
             self.metrics.tripped("deadline");
+            self.note_text(format!("no answer within {:?}", self.config.command_deadline));
             log::debug!("redis: no answer within {:?}", self.config.command_deadline);
         }
         self.refresh();
@@ -117,9 +154,13 @@ impl Inner {
             let next = match (usable, *state) {
                 (true, _) => State::Up,
                 (false, State::Up) => State::Down { since: SystemTime::now() },
+                (false, State::Connecting) if self.is_tried() => State::Down { since: SystemTime::now() },
                 (false, same) => same,
             };
             let changed = next != *state;
+            if changed && next == State::Up {
+                *self.why.lock() = None;
+            }
             *state = next;
             changed
         });

@@ -24,9 +24,11 @@ mod pool;
 mod random;
 mod raw;
 mod redis;
+mod roll;
 mod script;
 mod sentinel;
 mod tasks;
+mod telling;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tls;

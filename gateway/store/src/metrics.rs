@@ -12,12 +12,15 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::roll::Census;
+
 /// The metrics of the Redis layer. Clones count into the same series.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     pub(crate) up: Gauge,
     pub(crate) breaker_open: Gauge,
     pub(crate) instances: Gauge,
+    gateways: Family<KeyLabels, Gauge>,
     commands: Family<CommandLabels, Counter>,
     seconds: Family<NameLabels, Histogram, fn() -> Histogram>,
     trips: Family<CauseLabels, Counter>,
@@ -72,6 +75,11 @@ struct CauseLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KeyLabels {
+    key: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabels {
     state: &'static str,
 }
@@ -101,6 +109,7 @@ impl Default for Metrics {
             up: Gauge::default(),
             breaker_open: Gauge::default(),
             instances: Gauge::default(),
+            gateways: Family::default(),
             commands: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             trips: Family::default(),
@@ -120,6 +129,11 @@ impl Metrics {
             self.breaker_open.clone(),
         );
         registry.register("instances", "Gateways that share quotas, this one included", self.instances.clone());
+        registry.register(
+            "gateways",
+            "Living gateways with this prefix, by whether they have this gateway's cluster key",
+            self.gateways.clone(),
+        );
         registry.register("commands", "Commands, by name and outcome", self.commands.clone());
         registry.register("command_seconds", "Time until a command was answered or given up", self.seconds.clone());
         registry.register("breaker_trips", "How often the breaker opened, by cause", self.trips.clone());
@@ -130,6 +144,12 @@ impl Metrics {
         self.commands.get_or_create(&CommandLabels { command, outcome: outcome.as_str() }).inc();
         if outcome != Outcome::Skipped {
             self.seconds.get_or_create(&NameLabels { command }).observe(seconds);
+        }
+    }
+
+    pub(crate) fn gateways(&self, census: Census) {
+        for (key, count) in [("own", census.own), ("other", census.other)] {
+            self.gateways.get_or_create(&KeyLabels { key }).set(count.into());
         }
     }
 

@@ -5,7 +5,7 @@
 //! connection with other commands under way and takes the next answer for its own, so that every later command gets
 //! its neighbour's answer); a connection that stays silent is given up and opened anew.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fred::clients::Client;
@@ -41,6 +41,7 @@ pub(crate) struct Connection {
     /// Told whenever the breaker opens or a probe is due earlier than before.
     pub(crate) wake: Notify,
     in_flight: AtomicUsize,
+    failed: AtomicBool,
 }
 
 /// A command under way; ends when dropped, also when the request that asked is gone.
@@ -60,6 +61,16 @@ impl Connection {
 
     pub(crate) fn is_active(&self) -> bool {
         self.in_flight.load(Ordering::Relaxed) > 0
+    }
+
+    /// An attempt to connect failed, or what was connected ended.
+    pub(crate) fn failed(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that happened since the start.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// A new connection is there.
@@ -117,6 +128,7 @@ pub(crate) fn build(config: &RedisConfig) -> Result<Vec<Connection>, TlsError> {
                 breaker: Mutex::default(),
                 wake: Notify::new(),
                 in_flight: AtomicUsize::new(0),
+                failed: AtomicBool::new(false),
             }
         })
         .collect())

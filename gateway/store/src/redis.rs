@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -44,7 +43,7 @@ struct Handle {
 /// Whether Redis can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// There was no connection since the start.
+    /// There was no connection since the start, and the first attempts are under way.
     Connecting,
     /// At least one connection can be used.
     Up,
@@ -95,10 +94,22 @@ impl Redis {
         self.0.inner.connections().iter().any(Connection::is_usable)
     }
 
-    /// How many gateways are alive, this one included: as configured, or as they last counted each other. Kept while
-    /// Redis is down. At least 1.
+    /// How many gateways share, this one included: as configured, or as those with the same cluster key (or its
+    /// neighbour in a rotation) last counted each other. Kept while Redis is down. At least 1.
     pub fn instances(&self) -> u32 {
-        self.0.inner.instances.load(Ordering::Relaxed).max(1)
+        self.0.inner.instances()
+    }
+
+    /// How many living gateways have the same prefix but another cluster key, as last counted. They share nothing with
+    /// this one, and [`Redis::instances`] leaves them out.
+    pub fn other_keys(&self) -> u32 {
+        self.0.inner.other_keys()
+    }
+
+    /// Why it cannot be used, for operators: at most 200 characters, no secret. `None` while it can be used, and where
+    /// no reason is known yet.
+    pub fn fault(&self) -> Option<String> {
+        self.0.inner.why()
     }
 
     /// The secret that the gateways share.
@@ -192,8 +203,8 @@ impl Redis {
     }
 
     /// What this gateway is called among the others.
-    pub(crate) fn id(&self) -> String {
-        self.0.inner.id.clone()
+    pub(crate) fn member(&self) -> String {
+        self.0.inner.member.clone()
     }
 
     pub(crate) fn from_inner(inner: &Arc<Inner>) -> Self {

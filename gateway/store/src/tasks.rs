@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -21,37 +20,19 @@ use crate::key::Key;
 use crate::pool::{self, Connection};
 use crate::random::random;
 use crate::redis::{Redis, State};
-use crate::script::Script;
+use crate::roll::{self, BEAT, Census, Strangers};
 use crate::sentinel;
+use crate::telling::Telling;
 use crate::value::Arg;
 
 /// How often the state is worked out where no command does so.
 const REFRESH: Duration = Duration::from_millis(50);
 /// How often files of TLS that could not be read are tried again.
 const REREAD: Duration = Duration::from_secs(2);
-/// How often at most another reason is said why there is no connection.
-const NOT_AGAIN_WITHIN: Duration = Duration::from_secs(5);
 /// How long what a probe writes stays, in milliseconds.
 const PROBE_MS: i64 = 1_000;
 /// A connection that lasted this long was a good one.
 const LASTING: Duration = Duration::from_secs(10);
-/// How often this gateway says that it is alive.
-const BEAT: Duration = Duration::from_secs(1);
-/// A gateway that said nothing for this long is gone, in milliseconds.
-const ALIVE_MS: i64 = 5_000;
-
-/// Adds one to a set of living gateways, drops who was silent too long, and counts. Time is the server's.
-const BEAT_SCRIPT: &str = "\
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZADD', KEYS[1], now, ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return redis.call('ZCARD', KEYS[1])
-";
-
-const LEAVE_SCRIPT: &str = "return redis.call('ZREM', KEYS[1], ARGV[1])";
-
 /// Tasks that end with this.
 #[derive(Default)]
 pub(crate) struct Tasks(Mutex<Vec<JoinHandle<()>>>);
@@ -104,7 +85,10 @@ async fn connect(inner: Arc<Inner>) {
                 inner.set_pool(pool);
                 break sentinels;
             }
-            Err(error) => log::error!("redis: {error}; trying again every {REREAD:?}"),
+            Err(error) => {
+                log::error!("redis: {error}; trying again every {REREAD:?}");
+                inner.note_text(error.to_string());
+            }
         }
         sleep(REREAD).await;
     };
@@ -132,7 +116,7 @@ async fn keep_connected(inner: &Inner, client: Client) {
         let begun = Instant::now();
         let ended = Driven(client.connect()).await;
         if let Ok(Err(error)) = ended {
-            inner.note(error.details());
+            inner.note(&error);
         }
         failures = if begun.elapsed() > LASTING { 0 } else { failures + 1 };
         sleep(pause(failures, random())).await;
@@ -159,8 +143,9 @@ async fn drive(inner: &Inner, connection: &Connection) {
                     match event {
                         Err(RecvError::Closed) => return,
                         Err(RecvError::Lagged(_)) => {}
-                        Ok((error, _)) => inner.note(error.details()),
+                        Ok((error, _)) => inner.note(&error),
                     }
+                    connection.failed();
                     inner.trip(connection, None);
                 }
             }
@@ -208,23 +193,15 @@ async fn is_answered(inner: &Inner, connection: &Connection, probe: Probe) -> bo
 /// have been one: a wrong password, a certificate that does not hold.
 async fn watch(inner: Arc<Inner>) {
     let mut ticks = interval(REFRESH);
-    let mut told = State::Connecting;
-    let mut told_why = (String::new(), None::<Instant>);
+    let mut telling = Telling::new(inner.config.connect_deadline);
+    let servers = inner.config.authority();
     loop {
         ticks.tick().await;
         inner.refresh();
         let state = *inner.state.borrow();
-        if state.as_str() != told.as_str() {
+        if let Some(line) = telling.next(state, inner.why(), &servers, Instant::now()) {
             let level = if state == State::Up { log::Level::Info } else { log::Level::Warn };
-            log::log!(level, "redis: {} ({})", state.as_str(), inner.config.authority());
-            told = state;
-        }
-        let (why, last) = (inner.take_why(), told_why.1);
-        if state == State::Up {
-            told_why = (String::new(), None);
-        } else if !why.is_empty() && why != told_why.0 && last.is_none_or(|last| last.elapsed() > NOT_AGAIN_WITHIN) {
-            log::warn!("redis: no connection to {}: {why}", inner.config.authority());
-            told_why = (why, Some(Instant::now()));
+            log::log!(level, "redis: {line}");
         }
     }
 }
@@ -232,18 +209,26 @@ async fn watch(inner: Arc<Inner>) {
 /// Says every second that this gateway is alive, and counts those that do.
 async fn beat(inner: Arc<Inner>) {
     let redis = Redis::from_inner(&inner);
-    let script = Script::new("beat", 1, BEAT_SCRIPT);
+    let script = roll::beat_script();
     let key = [redis.key("gateways", b"alive", b"")];
     let mut changes = inner.state.subscribe();
+    let mut strangers = Strangers::default();
     loop {
-        let args = [Arg::from(inner.id.clone()), Arg::Int(ALIVE_MS)];
+        let args = [Arg::from(redis.member()), Arg::Int(roll::ALIVE_MS)];
         if redis.usable()
-            && let Ok(count) = redis.eval(&script, &key, &args).await
-            && let Some(count) = count.int().and_then(|count| u32::try_from(count).ok())
-            && inner.config.instances.is_none()
+            && let Ok(reply) = redis.eval(&script, &key, &args).await
+            && let Some(census) = Census::read(&reply, redis.cluster_key())
         {
-            inner.instances.store(count.max(1), Ordering::Relaxed);
-            inner.metrics.instances.set(count.max(1).into());
+            inner.counted(census);
+            if strangers.seen(census.other, Instant::now()) {
+                log::warn!(
+                    "redis: {} with prefix {:?} at {}, but another cluster_key: nothing is shared with them; give all \
+                     gateways the same cluster_key, or these another prefix",
+                    if census.other == 1 { "1 gateway".to_owned() } else { format!("{} gateways", census.other) },
+                    inner.config.prefix,
+                    inner.config.authority()
+                );
+            }
         }
         // At once when Redis comes up, so that shares are right from the first request on.
         let _ = timeout(BEAT, changes.changed()).await;
@@ -252,7 +237,6 @@ async fn beat(inner: Arc<Inner>) {
 
 /// The others need not wait until this gateway is missed.
 pub(crate) async fn leave(redis: &Redis) {
-    let script = Script::new("leave", 1, LEAVE_SCRIPT);
     let key = [redis.key("gateways", b"alive", b"")];
-    let _ = redis.eval(&script, &key, &[Arg::from(redis.id())]).await;
+    let _ = redis.eval(&roll::leave_script(), &key, &[Arg::from(redis.member())]).await;
 }

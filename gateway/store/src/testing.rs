@@ -39,6 +39,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A cluster key for tests. It protects nothing.
 pub const CLUSTER_KEY: &str = "q8Zt0vLw4Rk2Xn6Yc1Jd7Hb3Gf9Ts5Pe";
 
+/// Another one: `cluster_key = "secret://env/OTHER_CLUSTER_KEY"`.
+pub const OTHER_CLUSTER_KEY: &str = "w3Nk8Fq5Zs1Vb6Mt0Rx9Cj4Hy7Lp2DgQ";
+
 /// Waits until `is_so`, or fails with `what`.
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
@@ -48,16 +51,18 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// What the lines of `[redis]` in `settings` mean; the cluster key is [`CLUSTER_KEY`], and `secret://env/REDIS_PASSWORD`
+/// What the lines of `[redis]` in `settings` mean; the cluster key is [`CLUSTER_KEY`] where they name none, and `secret://env/REDIS_PASSWORD`
 /// is `password`.
 pub fn config(settings: &str, password: &str) -> RedisConfig {
-    let text = format!("{settings}cluster_key = \"secret://env/CLUSTER_KEY\"\n");
+    let own = if settings.contains("cluster_key =") { "" } else { "cluster_key = \"secret://env/CLUSTER_KEY\"\n" };
+    let text = format!("{settings}{own}");
     let report = Report::new();
     let document = Document::parse(Source::new("settings", &text), &report).expect("settings are TOML");
     let raw = read::<RawRedis>(&document, &report);
     let secret = |reference: &SecretRef, _: &Place<'_>| {
         let text = match reference.rest() {
             "CLUSTER_KEY" => CLUSTER_KEY,
+            "OTHER_CLUSTER_KEY" => OTHER_CLUSTER_KEY,
             _ => password,
         };
         Some(Arc::new(Secret::from(text.to_owned())))

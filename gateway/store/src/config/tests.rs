@@ -96,6 +96,20 @@ fn mistakes_are_told_apart() {
         ],
     );
     check(
+        &format!("{url}urls = [\"redis://b\"]"),
+        &[
+            "urls: either `url` or `urls`, not both (keep `url` for one server; for a cluster or Sentinels write all of them \
+           into `urls`)",
+        ],
+    );
+    check(
+        &format!("{url}urls = [\"redis://a\"]\nmode = \"single\""),
+        &[
+            "urls: either `url` or `urls`, not both (keep `url` for one server; for a cluster or Sentinels write all of them \
+           into `urls`)",
+        ],
+    );
+    check(
         &format!("{url}mode = \"sentinel\""),
         &["mode: Sentinels watch a master by name (add sentinel = { name = \"mymaster\" })"],
     );

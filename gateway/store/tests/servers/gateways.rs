@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rampart_store::Redis;
 use rampart_store::testing::{Cluster, Redis as Server};
 use tokio::task::spawn_blocking;
 
@@ -48,4 +49,27 @@ async fn the_last_count_stays_while_redis_is_down() {
     server.kill();
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!((first.instances(), second.instances()), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gateways_with_another_cluster_key_are_counted_apart() {
+    let (own, other) = ("secret://env/CLUSTER_KEY", "secret://env/OTHER_CLUSTER_KEY");
+    let server = Server::start();
+    let with = async |lines: &str| start(&format!("{}{lines}\n", server.settings())).await;
+    let one = with(&format!("cluster_key = {own:?}")).await;
+    let two = with(&format!("cluster_key = {own:?}")).await;
+    let stranger = with(&format!("cluster_key = {other:?}")).await;
+    let counts = |redis: &Redis| (redis.instances(), redis.other_keys());
+    let so = |redis: &Redis, expect: (u32, u32)| counts(redis) == expect;
+    let apart = || so(&one, (2, 1)) && so(&two, (2, 1)) && so(&stranger, (1, 2));
+    eventually("each side counts its own", RECOVERY, apart).await;
+    // A rotation from the one to the other: they belong together from both sides.
+    stranger.stop().await;
+    two.stop().await;
+    let new = with(&format!("cluster_key = {other:?}\ncluster_key_previous = {own:?}")).await;
+    eventually("in a rotation they are one", RECOVERY, || so(&one, (2, 0)) && so(&new, (2, 0))).await;
+    // A fixed number says who shares, and not who is there.
+    let fixed = with(&format!("cluster_key = {own:?}\ninstances = 7\nprefix = \"fixed\"")).await;
+    let odd = with(&format!("cluster_key = {other:?}\nprefix = \"fixed\"")).await;
+    eventually("the other is seen", RECOVERY, || so(&fixed, (7, 1)) && so(&odd, (1, 1))).await;
 }

@@ -7,7 +7,7 @@ use rampart_settings::{Place, Report};
 use rampart_store::testing::{Options, Redis as Server, config};
 use rampart_store::{Arg, Metrics, Redis, Script, State, Unavailable, Value};
 
-use crate::{RECOVERY, eventually, start, start_with, until_up};
+use crate::{RECOVERY, eventually, start, start_with, until_down, until_up};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn values_go_and_come() {
@@ -65,11 +65,52 @@ async fn without_a_server_nothing_fails_and_nothing_waits() {
         assert_eq!(redis.get(&key).await, Err(Unavailable::Down));
         assert!(begun.elapsed() < Duration::from_millis(20), "{:?}", begun.elapsed());
     }
-    assert_eq!((redis.state(), redis.usable(), redis.instances()), (State::Connecting, false, 1));
+    assert_eq!((redis.usable(), redis.instances()), (false, 1));
+    // Sooner than the deadline to connect: each connection was refused.
+    until_down(&redis, Duration::from_millis(400)).await;
+    assert_eq!(redis.fault().as_deref(), Some("Connection refused"));
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     server.restart();
     until_up(&redis, RECOVERY).await;
-    assert_eq!(redis.get(&key).await, Ok(None));
+    assert_eq!((redis.get(&key).await, redis.fault()), (Ok(None), None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_says_nothing_is_down_after_one_deadline() {
+    let server = Server::start();
+    server.freeze();
+    let begun = Instant::now();
+    let redis = start(&server.settings()).await;
+    assert_eq!((redis.state(), redis.fault()), (State::Connecting, None));
+    until_down(&redis, Duration::from_secs(2)).await;
+    assert!(begun.elapsed() >= Duration::from_millis(450), "{:?}", begun.elapsed());
+    eventually("the reason is known", RECOVERY, || redis.fault().as_deref() == Some("no answer in time")).await;
+    server.thaw();
+    until_up(&redis, RECOVERY).await;
+    assert_eq!(redis.fault(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_sign_in_is_told_why() {
+    let arguments = ["--requirepass", "hunter2"].map(str::to_owned).into();
+    let server = Server::start_with(&Options { arguments, ..Options::default() });
+    let with_password = format!("{}password = \"secret://env/REDIS_PASSWORD\"\n", server.settings());
+    for (settings, expect) in [(&server.settings(), "NOAUTH "), (&with_password, "WRONGPASS ")] {
+        let redis = start_with(settings, "hunter3", &Metrics::default()).await;
+        until_down(&redis, RECOVERY).await;
+        let fault = redis.fault().unwrap();
+        assert!(fault.starts_with(expect) && !fault.contains("hunter"), "{fault}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_went_away_says_why_it_does_not_come_back() {
+    let mut server = Server::start();
+    let redis = start(&server.settings()).await;
+    until_up(&redis, RECOVERY).await;
+    server.kill();
+    until_down(&redis, RECOVERY).await;
+    eventually("the reason is known", RECOVERY, || redis.fault().as_deref() == Some("Connection refused")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +127,8 @@ async fn an_acl_user_signs_in_and_keeps_to_its_keys() {
     let refused = elsewhere.get(&elsewhere.key("test", b"tag", b"")).await;
     assert!(matches!(&refused, Err(Unavailable::Refused(why)) if why.starts_with("NOPERM")), "{refused:?}");
     assert!(elsewhere.usable());
-    assert_eq!((wrong.state(), wrong.ping().await), (State::Connecting, Err(Unavailable::Down)));
+    until_down(&wrong, RECOVERY).await;
+    assert_eq!(wrong.ping().await, Err(Unavailable::Down));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,7 +149,9 @@ async fn tls_trusts_the_named_authority_alone() {
     assert_eq!(report.errors(), 1);
     tokio::time::sleep(Duration::from_millis(700)).await;
     for other in [system, plain, absent] {
-        assert_eq!((other.state(), other.ping().await), (State::Connecting, Err(Unavailable::Down)));
+        until_down(&other, RECOVERY).await;
+        assert_eq!(other.ping().await, Err(Unavailable::Down));
+        assert!(other.fault().is_some());
     }
 }
 
@@ -152,6 +196,8 @@ async fn connections_are_counted_and_end_with_the_pool() {
         "rampart_redis_up 1",
         "rampart_redis_breaker_open 0",
         "rampart_redis_instances 1",
+        "rampart_redis_gateways{key=\"own\"} 1",
+        "rampart_redis_gateways{key=\"other\"} 0",
         "rampart_redis_commands_total{command=\"beat\",outcome=\"ok\"}",
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
