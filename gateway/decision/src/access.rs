@@ -227,6 +227,7 @@ impl Entry {
             403 => Code::IdentityForbidden,
             503 => Code::IdentityUnavailable,
             _ if denial.reason.is_missing() => Code::IdentityMissing,
+            _ if denial.reason.may_be_genuine() => Code::IdentityExpired,
             _ => Code::IdentityInvalid,
         };
         let (error, detail) = sentence(code);

@@ -61,8 +61,11 @@ codes! {
     QueryRefused = "query_refused", 400, Refused, "Query refused";
     /// The route asks who is calling, and the request does not say.
     IdentityMissing = "identity_missing", 401, Refused, "Authentication required";
-    /// What the request shows of its identity does not hold: signature, time, issuer, audience, an unknown key.
+    /// What the request shows of its identity does not hold: form, signature, issuer, audience.
     IdentityInvalid = "identity_invalid", 401, Refused, "Authentication failed";
+    /// What the request shows of its identity may have been genuine: its time is over or has not begun, or its key is not
+    /// one (any more).
+    IdentityExpired = "identity_expired", 401, Refused, "Authentication expired";
     /// The caller is known, and may not do this: a scope or a claim is missing.
     IdentityForbidden = "identity_forbidden", 403, Refused, "Forbidden";
     /// The origin may not call this route from a browser.

@@ -4,7 +4,7 @@
 //! route asks for. The rules, in the order in which they are applied:
 //!
 //! - Looked at are the places that the route's issuers take tokens from and, with `api_keys`, `X-Api-Key` and
-//!   `Authorization: Bearer rk_...`. Anything else (another scheme in `Authorization`, say) is the upstream's business.
+//!   `Authorization: Bearer rk_...` or `ApiKey rk_...`. Anything else (another scheme in `Authorization`, say) is the upstream's business.
 //! - The same credential in two places is one. Two different ones are refused: which of them counts would be decided
 //!   differently here and behind.
 //! - A credential that does not hold is refused also where none is required: it was meant to prove something. Only a

@@ -23,8 +23,8 @@ use subtle::ConstantTimeEq;
 use crate::reason::Reason;
 
 pub use compile::{RawApiKey, RawDigest};
-pub(crate) use text::looks_like_one;
 pub use text::{ID_CHARACTERS, KEY_BYTES, KeyDigest, NewKey, PATTERN};
+pub(crate) use text::{looks_like_one, stands_in};
 
 /// A key, as far as it is known here.
 #[derive(Debug, Clone, PartialEq, Eq)]

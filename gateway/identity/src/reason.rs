@@ -101,6 +101,12 @@ impl Reason {
         matches!(self, Self::Missing)
     }
 
+    /// Whether a credential refused so may be one that was issued, and is good no more or not yet: a client that was
+    /// slow to fetch another, or whose clock is off, is no attacker.
+    pub const fn may_be_genuine(self) -> bool {
+        matches!(self, Self::Expired | Self::NotYet | Self::UnknownKey)
+    }
+
     /// Whether a key set that is fetched anew may change the answer.
     pub const fn may_be_stale(self) -> bool {
         matches!(self, Self::UnknownKey | Self::KeysUnavailable)
@@ -154,6 +160,16 @@ mod tests {
         let words: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         assert_eq!(words.len(), Reason::ALL.len());
         assert!(words.iter().all(|word| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
+    }
+
+    #[test]
+    fn only_a_refused_credential_may_be_genuine() {
+        let genuine: Vec<&str> =
+            Reason::ALL.iter().filter(|reason| reason.may_be_genuine()).map(|reason| reason.as_str()).collect();
+        assert_eq!(genuine, ["unknown_key", "expired", "not_yet"]);
+        for reason in Reason::ALL.into_iter().filter(|reason| reason.may_be_genuine()) {
+            assert_eq!((reason.status(), reason.bearer_error()), (401, Some("invalid_token")), "{reason}");
+        }
     }
 
     #[test]

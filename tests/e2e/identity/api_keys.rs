@@ -52,10 +52,11 @@ async fn paste(gateway: &Gateway, tables: &str) {
 async fn a_key_that_was_made_is_pasted_used_and_never_passed_on() {
     let (gateway, origin) = start().await;
     let (key, table) = make(&gateway, &["--name", "ci", "--scope", "agents:read", "--tenant", "acme"]);
-    let bearer = format!("Bearer {key}");
+    let (bearer, tabbed) = (format!("Bearer {key}"), format!("Bearer\t{key}"));
+    let (scheme, misplaced) = (format!("ApiKey {key}"), format!("Token token=\"{key}\""));
     let ask = async |target: &str, fields: &[(&str, &str)]| gateway.ask(&shape::head("GET", target, fields)).await;
     let early = ask("/keyed/a", &[("X-Api-Key", &key)]).await;
-    early.expect_problem(401, "identity_invalid");
+    early.expect_problem(401, "identity_expired");
     assert_eq!(challenges(&early), ["ApiKey realm=\"rampart\", header=\"x-api-key\""]);
 
     paste(&gateway, &table).await;
@@ -63,6 +64,9 @@ async fn a_key_that_was_made_is_pasted_used_and_never_passed_on() {
     for credential in [
         vec![("X-Api-Key", key.as_str())],
         vec![("Authorization", &bearer)],
+        vec![("Authorization", &tabbed)],
+        vec![("Authorization", &scheme)],
+        vec![("X-Api-Key", &key), ("Authorization", &misplaced)],
         vec![("X-Api-Key", &key), ("Authorization", &bearer)],
         vec![("X-Api-Key", &key), ("X-Api-Key", &key)],
         vec![("X-Api-Key", &key), ("X_Api_Key", &key)],
@@ -113,7 +117,8 @@ async fn keys_that_do_not_hold() {
         ("the digest", table.split('"').find(|part| part.starts_with("sha256:")).unwrap(), "malformed"),
     ] {
         let response = gateway.ask(&shape::head("GET", "/keyed/a", &[("X-Api-Key", sent)])).await;
-        response.expect_problem(401, "identity_invalid");
+        let code = if reason == "unknown_key" { "identity_expired" } else { "identity_invalid" };
+        response.expect_problem(401, code);
         let event = gateway.event(response.header("x-request-id").unwrap()).await;
         assert_eq!(event["access"]["reason"], reason, "{what}");
         assert_eq!(event["identity"], Value::Null, "{what}");
@@ -138,7 +143,7 @@ async fn keys_end_by_their_date_and_by_reload() {
     let ask = async |key: &str| gateway.ask(&shape::head("GET", "/keyed/a", &[("X-Api-Key", key)])).await;
     for (key, via, reason) in [(&old, "api_key:old", "expired"), (&later, "api_key:later", "not_yet")] {
         let response = ask(key).await;
-        response.expect_problem(401, "identity_invalid");
+        response.expect_problem(401, "identity_expired");
         let event = gateway.event(response.header("x-request-id").unwrap()).await;
         assert_eq!(event["access"], json!({"kind": "refused", "via": via, "reason": reason}));
     }
@@ -150,7 +155,7 @@ async fn keys_end_by_their_date_and_by_reload() {
 
     // One leaks; its table goes, and from the answer of the reload on it opens nothing.
     paste(&gateway, &kept_table).await;
-    ask(&leaked).await.expect_problem(401, "identity_invalid");
+    ask(&leaked).await.expect_problem(401, "identity_expired");
     assert_eq!(ask(&kept).await.status, 200);
     assert_eq!(origin.requests(), 3);
 }

@@ -60,7 +60,7 @@ async fn no_request_fails_while_keys_rotate_under_load() {
     assert_eq!(world.gateway.metric(changed).await, 1 + ROTATIONS as u64);
     // What was taken out of the set is no key any more.
     let stale = world.gateway.ask(&bearing("/a", &fresh(&keys[0]))).await;
-    stale.expect_problem(401, "identity_invalid");
+    stale.expect_problem(401, "identity_expired");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,10 +83,16 @@ async fn during_an_outage_known_keys_go_on_and_others_are_refused_without_hammer
     assert!((1..=1 + by_itself).contains(&asked), "asked {asked} times in {:?}", started.elapsed());
     let unreachable = r#"rampart_identity_key_fetches_total{issuer="main",outcome="unreachable"}"#;
     assert!(world.gateway.metric(unreachable).await >= 1);
+    let shown = async || world.gateway.probe("/ready").await.json()["dependencies"]["issuers"][0].clone();
+    let kept = shown().await;
+    assert_eq!((&kept["name"], &kept["status"], &kept["keys"]), (&json!("main"), &json!("kept"), &json!(1)), "{kept}");
+    assert!(kept["age_s"].as_u64().is_some_and(|age_s| age_s <= started.elapsed().as_secs() + 5), "{kept}");
 
     // It comes back, and nobody has to do anything.
     world.issuer.publish(&[&world.key, &unknown]);
     recovers(&world, &unknown).await;
+    let current = shown().await;
+    assert_eq!((&current["status"], &current["keys"]), (&json!("current"), &json!(2)), "{current}");
     assert!(world.gateway.read("stderr").contains("the last good ones stay in use"));
 }
 

@@ -107,6 +107,11 @@ fn negatives(world: &World) -> Vec<(&'static str, String, &'static str)> {
     ]
 }
 
+/// What may have been genuine once has a code that bans do not count.
+fn code_of(reason: &str) -> &'static str {
+    if matches!(reason, "expired" | "not_yet" | "unknown_key") { "identity_expired" } else { "identity_invalid" }
+}
+
 fn headed_by(key: &SigningKey, claims: &Value, members: &Value) -> String {
     key.token_with(&with(key.header(), members), claims)
 }
@@ -127,7 +132,8 @@ async fn tokens_that_do_not_hold_are_refused_and_it_is_recorded_why() {
         for target in ["/protected/a", "/optional/a"] {
             let response = world.get(target, &token).await;
             assert_eq!(response.status, 401, "{what}: {}", response.text());
-            response.expect_problem(401, "identity_invalid");
+            let code = code_of(reason);
+            response.expect_problem(401, code);
             let challenge = challenges(&response);
             assert!(
                 challenge[0].starts_with("Bearer realm=\"rampart\", error=\"invalid_token\""),
@@ -135,12 +141,12 @@ async fn tokens_that_do_not_hold_are_refused_and_it_is_recorded_why() {
             );
             let says_expired = challenge[0].contains("expired");
             assert_eq!(says_expired, reason == "expired", "{what}: {challenge:?}");
-            // The client is not told which check failed; the record says it.
-            assert!(!response.text().contains(reason), "{what}: {}", response.text());
+            // The client is not told which check failed, but for a time that is over; the record says it.
+            assert!(reason == "expired" || !response.text().contains(reason), "{what}: {}", response.text());
             let event = world.event(&response).await;
             assert_eq!(event["access"]["kind"], "refused", "{what}: {event}");
             assert_eq!(event["access"]["reason"], reason, "{what}: {event}");
-            assert_eq!(event["code"], "identity_invalid", "{what}: {event}");
+            assert_eq!(event["code"], code, "{what}: {event}");
             assert_eq!(event["identity"], Value::Null, "{what}: a claim that was not proved is no identity: {event}");
             assert!(!event.to_string().contains(&token), "{what}: {event}");
         }

@@ -213,12 +213,12 @@ async fn every_source_of_keys_vouches_for_its_own_issuer_only() {
     // A file that is replaced is read again.
     let next = SigningKey::es256("next");
     let token = next.token(&of("file"));
-    gateway.ask(&bearing("/one", &token)).await.expect_problem(401, "identity_invalid");
+    gateway.ask(&bearing("/one", &token)).await.expect_problem(401, "identity_expired");
     gateway.replace("keys.json", &rampart_tests::key_server::set_of(&[&next]).to_string());
     rampart_tests::wait::eventually_some("the new file is used", async || {
         (gateway.ask(&bearing("/one", &token)).await.status == 200).then_some(())
     })
     .await;
     let old = gateway.ask(&bearing("/one", &curve.token(&of("file")))).await;
-    old.expect_problem(401, "identity_invalid");
+    old.expect_problem(401, "identity_expired");
 }

@@ -163,6 +163,23 @@ fn a_shadow_quota_refuses_nobody() {
     }
 }
 
+/// A client whose credential has just ended is no attacker: the code is one that no ban counts unless it is told to.
+#[test]
+fn what_may_have_been_genuine_has_a_code_of_its_own() {
+    let world = World::new();
+    let revoked = rampart_identity::NewKey::make(|bytes| {
+        bytes.fill(8);
+        Ok::<(), ()>(())
+    })
+    .unwrap();
+    let expect =
+        [(revoked.expose(), Code::IdentityExpired, "unknown_key"), ("rk_wrong", Code::IdentityInvalid, "malformed")];
+    for (key, code, reason) in expect {
+        let entry = world.check("GET /scoped", &[("X-Api-Key", key)], 1, 0, Some(code));
+        assert_eq!(entry.note().and_then(|note| note.reason.as_deref()), Some(reason), "{code:?}");
+    }
+}
+
 #[test]
 fn guesses_are_counted_before_they_are_looked_at() {
     let world = World::new();

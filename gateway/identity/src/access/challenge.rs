@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Access;
-use super::find::API_KEY_HEADER;
+use super::find::{API_KEY_HEADER, API_KEY_SCHEME};
 use crate::reason::Reason;
 
 /// The challenges of a route, one for each kind of credential that it takes. A 401 has at least one.
@@ -17,8 +17,7 @@ pub(super) fn challenges(access: &Access, reason: Reason) -> Vec<String> {
         challenges.push(bearer(access, reason));
     }
     if access.api_keys.is_some() {
-        // No scheme is registered for API keys; this name is what other gateways use.
-        challenges.push(format!("ApiKey realm=\"{realm}\", header=\"{API_KEY_HEADER}\""));
+        challenges.push(format!("{API_KEY_SCHEME} realm=\"{realm}\", header=\"{API_KEY_HEADER}\""));
     }
     challenges
 }

@@ -13,6 +13,9 @@ use crate::reason::Reason;
 /// The header in which API keys are sent.
 pub(super) const API_KEY_HEADER: &str = "x-api-key";
 pub(super) const AUTHORIZATION: &str = "authorization";
+/// The scheme in which keys may be sent in `Authorization`, and which challenges name. None is registered for API keys;
+/// this name is what other gateways use.
+pub(super) const API_KEY_SCHEME: &str = "ApiKey";
 
 /// What a request has to show.
 pub(super) enum Found<'a, 'h> {
@@ -29,15 +32,16 @@ pub(super) enum Credential<'a, 'h> {
 
 /// Looks for the credential in every place where the route takes one.
 pub(super) fn credential<'a, 'h>(access: &'a Access, headers: &Headers<'h>) -> Found<'a, 'h> {
-    let bearer = match bearer(access, headers) {
-        Ok(bearer) => bearer,
+    let (key, token_in_bearer) = match authorization(access, headers) {
+        Ok(Authorized::Nothing) => (None, None),
+        Ok(Authorized::Key(text)) => (Some(text), None),
+        Ok(Authorized::Bearer(text)) if access.api_keys.is_some() && api_key::looks_like_one(text) => {
+            (Some(text), None)
+        }
+        Ok(Authorized::Bearer(text)) => (None, Some(text)),
         Err(reason) => return Found::Unusable(reason),
     };
-    let (key_in_bearer, token_in_bearer) = match bearer {
-        Some(text) if access.api_keys.is_some() && api_key::looks_like_one(text) => (Some(text), None),
-        other => (None, other),
-    };
-    let mut key = One::new(key_in_bearer);
+    let mut key = One::new(key);
     if access.api_keys.is_some() {
         headers.get_all(API_KEY_HEADER).for_each(|value| key.add(value.trim_ascii()));
     }
@@ -109,29 +113,55 @@ fn tokens_at<'h>(place: &TokenPlace, bearer: Option<&'h [u8]>, headers: &Headers
     }
 }
 
-/// What `Authorization` holds after the scheme `Bearer`, where the route looks there at all. Two lines of it are refused
-/// although they agree: the field is no list (RFC 9110 section 11.6.2), and which one counts behind is not known here.
-fn bearer<'h>(access: &Access, headers: &Headers<'h>) -> Result<Option<&'h [u8]>, Reason> {
+/// What `Authorization` holds for the route.
+enum Authorized<'h> {
+    Nothing,
+    /// After the scheme `Bearer`: a token or a key.
+    Bearer(&'h [u8]),
+    /// After the scheme `ApiKey`.
+    Key(&'h [u8]),
+}
+
+/// What `Authorization` holds, where the route looks there at all. Two lines of it are refused although they agree: the
+/// field is no list (RFC 9110 section 11.6.2), and which one counts behind is not known here.
+fn authorization<'h>(access: &Access, headers: &Headers<'h>) -> Result<Authorized<'h>, Reason> {
     if !access.looks_at_authorization() {
-        return Ok(None);
+        return Ok(Authorized::Nothing);
     }
     let mut lines = headers.get_all(AUTHORIZATION);
     let line = lines.next();
     if lines.next().is_some() {
         return Err(Reason::Ambiguous);
     }
-    let Some(text) = line.and_then(after_bearer) else { return Ok(None) };
-    if text.is_empty() {
-        return Err(Reason::Malformed);
+    let Some(line) = line else { return Ok(Authorized::Nothing) };
+    let found = match (after_bearer(line), after_scheme(line, API_KEY_SCHEME)) {
+        (Some(text), _) => Authorized::Bearer(text),
+        (None, Some(text)) if access.api_keys.is_some() => Authorized::Key(text),
+        _ => return Ok(Authorized::Nothing),
+    };
+    match found {
+        Authorized::Bearer(b"") | Authorized::Key(b"") => Err(Reason::Malformed),
+        found => Ok(found),
     }
-    Ok(Some(text))
 }
 
-/// What follows the scheme `Bearer`, in any case (RFC 9110 section 11.1).
-pub(super) fn after_bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = value.trim_ascii().split_at_checked(6)?;
-    let bearer = scheme.eq_ignore_ascii_case(b"bearer") && (rest.is_empty() || rest.starts_with(b" "));
-    bearer.then(|| rest.trim_ascii())
+/// What follows the scheme `Bearer`.
+fn after_bearer(value: &[u8]) -> Option<&[u8]> {
+    after_scheme(value, "Bearer")
+}
+
+/// What follows this scheme, in any case (RFC 9110 section 11.1). Where a space has to stand, servers take a tab too.
+fn after_scheme<'v>(value: &'v [u8], name: &str) -> Option<&'v [u8]> {
+    let (scheme, rest) = value.trim_ascii().split_at_checked(name.len())?;
+    let is_it = scheme.eq_ignore_ascii_case(name.as_bytes()) && matches!(rest.first(), None | Some(b' ' | b'\t'));
+    is_it.then(|| rest.trim_ascii())
+}
+
+/// Whether a value of `Authorization` has an API key in it, in whatever way: as what a scheme of ours is followed by, or
+/// whole anywhere else.
+pub(super) fn shows_api_key(value: &[u8]) -> bool {
+    let ours = [after_bearer(value), after_scheme(value, API_KEY_SCHEME)];
+    ours.into_iter().flatten().any(api_key::looks_like_one) || api_key::stands_in(value)
 }
 
 impl Access {

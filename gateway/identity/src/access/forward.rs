@@ -4,8 +4,7 @@ use http::{HeaderName, HeaderValue};
 use rampart_message::{Headers, cookies};
 
 use super::Access;
-use super::find::{API_KEY_HEADER, AUTHORIZATION, after_bearer};
-use crate::api_key;
+use super::find::{API_KEY_HEADER, AUTHORIZATION, shows_api_key};
 use crate::issuer::TokenPlace;
 use crate::principal::{Principal, PrincipalKind, is_safe_text, scalar};
 use crate::reason::Reason;
@@ -131,16 +130,25 @@ impl Access {
         }
         match self.keep {
             Keep::None => self.remove_credentials(headers, &mut edits),
-            Keep::Tokens if self.api_keys.is_some() => remove_api_key(headers, &mut edits),
-            Keep::Tokens | Keep::All => {}
+            Keep::Tokens => self.remove_api_key(headers, &mut edits),
+            Keep::All => {}
         }
         edits
     }
 
-    fn remove_credentials(&self, headers: &Headers<'_>, edits: &mut Vec<(HeaderName, Option<HeaderValue>)>) {
+    /// `Authorization` goes only if a key is in it, under whatever scheme, and even where the route takes none: it may be
+    /// there for the upstream, but a key of the gateway's never is.
+    fn remove_api_key(&self, headers: &Headers<'_>, edits: &mut Vec<(HeaderName, Option<HeaderValue>)>) {
         if self.api_keys.is_some() {
-            remove_api_key(headers, edits);
+            remove(API_KEY_HEADER, headers, edits);
         }
+        if headers.get_all(AUTHORIZATION).any(shows_api_key) {
+            remove(AUTHORIZATION, headers, edits);
+        }
+    }
+
+    fn remove_credentials(&self, headers: &Headers<'_>, edits: &mut Vec<(HeaderName, Option<HeaderValue>)>) {
+        self.remove_api_key(headers, edits);
         if self.looks_at_authorization() {
             remove(AUTHORIZATION, headers, edits);
         }
@@ -176,25 +184,16 @@ fn other_cookies(headers: &Headers<'_>, is_one: impl Fn(Option<&[u8]>) -> bool) 
     if kept.is_empty() { None } else { HeaderValue::from_bytes(&kept).ok() }
 }
 
-/// `Authorization` goes only if it is the key: it may be there for the upstream.
-fn remove_api_key(headers: &Headers<'_>, edits: &mut Vec<(HeaderName, Option<HeaderValue>)>) {
-    remove(API_KEY_HEADER, headers, edits);
-    let mut lines = headers.get_all(AUTHORIZATION).filter_map(after_bearer);
-    if lines.any(api_key::looks_like_one) {
-        remove(AUTHORIZATION, headers, edits);
-    }
-}
-
 fn remove(name: &str, headers: &Headers<'_>, edits: &mut Vec<(HeaderName, Option<HeaderValue>)>) {
     let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { return };
     remove_spellings(&name, headers, edits);
-    if headers.get(name.as_str()).is_some() {
+    if headers.get(name.as_str()).is_some() && !edits.iter().any(|(known, _)| *known == name) {
         edits.push((name, None));
     }
 }
 
 /// Removes what servers that turn names into variables (CGI, RFC 3875 section 4.1.18, and what came of it: WSGI, Rack,
-/// PHP) cannot tell from `name`: `X_User` and `X-User` both become `HTTP_X_USER`.
+/// PHP) cannot tell from `name`: `X_User` and `X-User` both become `HTTP_X_USER`, with some of them `X~User` too.
 fn remove_spellings(name: &HeaderName, headers: &Headers<'_>, edits: &mut Vec<(HeaderName, Option<HeaderValue>)>) {
     for (given, _) in headers.iter().filter(|(given, _)| is_spelling_of(given, name.as_str())) {
         if let Ok(given) = HeaderName::from_bytes(given)
@@ -207,6 +206,6 @@ fn remove_spellings(name: &HeaderName, headers: &Headers<'_>, edits: &mut Vec<(H
 }
 
 fn is_spelling_of(given: &[u8], name: &str) -> bool {
-    let plain = |byte: u8| if matches!(byte, b'_' | b'.') { b'-' } else { byte.to_ascii_lowercase() };
+    let plain = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
     given.len() == name.len() && given.iter().zip(name.as_bytes()).all(|(a, b)| plain(*a) == plain(*b))
 }

@@ -53,6 +53,15 @@ pub(crate) fn looks_like_one(text: &[u8]) -> bool {
     text.starts_with(PREFIX)
 }
 
+/// Whether a key, or what has the form of one, stands anywhere in a text: [`PATTERN`] without the bounds.
+pub(crate) fn stands_in(text: &[u8]) -> bool {
+    text.windows(KEY_BYTES).any(|window| {
+        let rest = window.strip_prefix(PREFIX).and_then(|rest| rest.split_first_chunk::<ID_CHARACTERS>());
+        rest.and_then(|(id, rest)| Some((id, rest.strip_prefix(b"_")?)))
+            .is_some_and(|(id, secret)| id.iter().chain(secret).all(u8::is_ascii_alphanumeric))
+    })
+}
+
 /// The id of a well-formed key. Whether the key is known is another question.
 pub(super) fn parse(text: &[u8]) -> Option<[u8; ID_CHARACTERS]> {
     if text.len() != KEY_BYTES {

@@ -60,7 +60,8 @@ pub struct RawBan {
 
     /// The codes of refusals that count as an offence. The first word of several codes stands for all of them:
     /// `identity` is `identity_missing`, `identity_invalid` and so on. Default: `payload_blocked` and
-    /// `identity_invalid`; what a quota refuses, `rate_limited`, counts only where it is listed.
+    /// `identity_invalid`; what a quota refuses, `rate_limited`, and credentials that may have been genuine,
+    /// `identity_expired`, count only where they are listed.
     #[serde(default = "blocked_and_forged")]
     pub counts: Vec<String>,
 

@@ -18,7 +18,7 @@ use crate::config::Checks;
 use crate::raw_rules::RawRoute;
 
 /// The codes of refusals that a client can be blamed for, and so banned; a test of `decision` compares them with its own.
-pub const BLAMED: [&str; 24] = [
+pub const BLAMED: [&str; 25] = [
     "payload_blocked",
     "content_limit",
     "malformed_content",
@@ -30,6 +30,7 @@ pub const BLAMED: [&str; 24] = [
     "query_refused",
     "identity_missing",
     "identity_invalid",
+    "identity_expired",
     "identity_forbidden",
     "cors_refused",
     "route_not_found",

@@ -12,6 +12,10 @@ fn tokens_in_authorization() {
     check(&access, &["Authorization: Bearer alice@main"], "jwt:main:alice");
     check(&access, &["authorization: bearer   alice@main "], "jwt:main:alice");
     check(&access, &["AUTHORIZATION: BEARER alice@main"], "jwt:main:alice");
+    check(&access, &["Authorization: Bearer\talice@main"], "jwt:main:alice");
+    check(&access, &["Authorization: Bearer \t forged@main"], "!bad_signature jwt:main");
+    check(&access, &["Authorization: Bearer\t"], "!malformed");
+    check(&access, &["Authorization: ApiKey alice@main"], "!missing");
     check(&access, &[], "!missing");
     check(&access, &["Authorization:"], "!missing");
     check(&access, &["Authorization: Basic YWxpY2U6cHc="], "!missing");
@@ -66,6 +70,14 @@ fn keys() {
     check(&access, &["Authorization: Bearer rk_0123"], "!malformed");
     check(&access, &["Authorization: Bearer"], "!malformed");
     check(&access, &["Authorization: Basic KEY"], "!missing");
+    check(&access, &["Authorization: Bearer\tKEY"], "api_key:ci");
+    check(&access, &["Authorization: ApiKey KEY"], "api_key:ci");
+    check(&access, &["authorization: apikey\tKEY"], "api_key:ci");
+    check(&access, &["Authorization: ApiKey KEY", "X-Api-Key: KEY"], "api_key:ci");
+    check(&access, &["Authorization: ApiKey KEY", "X-Api-Key: rk_other"], "!ambiguous");
+    check(&access, &["Authorization: ApiKey alice@main"], "!malformed");
+    check(&access, &["Authorization: ApiKey"], "!malformed");
+    check(&access, &["Authorization: ApiKeyKEY"], "!missing");
     check(&access, &["X_Api_Key: KEY"], "!missing");
     check(&access, &["Cookie: x-api-key=KEY"], "!missing");
     // A route that takes no keys does not look at them.
@@ -99,6 +111,8 @@ fn a_bad_credential_is_not_taken_for_none() {
     check(&access, &["Authorization: Bearer alice@both"], "jwt:both:alice");
     check(&access, &["Authorization: Bearer expired@both"], "!expired jwt:both");
     check(&access, &["Authorization: Bearer"], "!malformed");
+    check(&access, &["Authorization: Bearer\tgarbage"], "!malformed");
+    check(&access, &["Authorization: ApiKey rk_1"], "!malformed");
     check(&access, &["Cookie: sid=garbage"], "!malformed");
     check(&access, &["X-Api-Key: nonsense"], "!malformed");
     check(&access, &["Authorization: Bearer alice@both", "Cookie: sid=bob@both"], "!ambiguous");
@@ -125,7 +139,7 @@ proptest::proptest! {
     #[test]
     fn only_good_credentials_let_in(
         lines in proptest::collection::vec(
-            ("(Authorization|X-Api-Key|Cookie|X-Token): ", "(Bearer |Basic |sid=|a=b; sid=)?", "(alice@both|bob@both|expired@both|KEY|rk_1|.{0,4})"),
+            ("(Authorization|X-Api-Key|Cookie|X-Token): ", "(Bearer |Bearer\t|ApiKey |Basic |sid=|a=b; sid=)?", "(alice@both|bob@both|expired@both|KEY|rk_1|.{0,4})"),
             0..4,
         ),
     ) {
