@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use rampart_identity::Issuer;
-use rampart_upstream::{BreakerState, EndpointState, Pool, ProbedHealth};
+use rampart_upstream::{BreakerState, EndpointState, Force, Pool, ProbedHealth};
 use serde_json::{Value, json};
 
 use super::answer;
@@ -83,11 +83,16 @@ fn upstream(pool: &Pool, now: Instant) -> Value {
     })
 }
 
-/// Whether a request may be given to the endpoint, if to no other: one that is only ejected is asked when all are.
+/// Whether a request may be given to the endpoint, if to no other: one that is ejected is asked when all are.
 fn may_be_asked(state: &EndpointState) -> bool {
-    let only_ejected =
-        state.ejected_for.is_some() && state.health != ProbedHealth::Unhealthy && state.breaker == BreakerState::Closed;
-    state.usable || only_ejected
+    let breaker_lets_in = match state.breaker {
+        BreakerState::Closed => true,
+        // Open for long enough: the next request is its probe.
+        BreakerState::Open => state.force == Force::Auto && state.open_for.is_none(),
+        BreakerState::HalfOpen => false,
+    };
+    let is_ejected = state.ejected_for.is_some();
+    state.usable || is_ejected && breaker_lets_in && state.health != ProbedHealth::Unhealthy
 }
 
 /// The issuers of the snapshot in force, with the keys that their tokens are checked with.
@@ -103,13 +108,15 @@ fn issuers(shared: &Shared) -> Value {
     shared.snapshot.load().callers.issuers.iter().map(shown).collect()
 }
 
-/// `null` where there is none in the configuration.
+/// `null` where there is none in the configuration. `other_keys`: gateways with the same prefix that share nothing with this
+/// one, since their `cluster_key` is another.
 fn redis(shared: &Shared) -> Value {
     let Some(redis) = shared.redis.get() else { return Value::Null };
     let state = redis.state();
     let connections = redis.connections();
     json!({
-        "status": state.as_str(), "mode": redis.mode(), "gateways": redis.instances(),
+        "status": state.as_str(), "error": redis.fault(), "mode": redis.mode(), "gateways": redis.instances(),
+        "other_keys": redis.other_keys(),
         "connections": { "active": connections.active, "idle": connections.idle, "total": connections.total },
     })
 }

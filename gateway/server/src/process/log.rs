@@ -3,6 +3,7 @@
 //!
 //! Libraries below us speak only from `warn` on, and all of them together at most [`LINES_PER_SECOND_MAX`] lines a
 //! second, so that a peer who makes every connection fail cannot fill the disk; what was left out is counted and said.
+//! The Redis client speaks from `error` on: whatever befalls its connections is said in one line of our own.
 //! Our own lines are never left out.
 
 use std::io::{self, Write};
@@ -13,6 +14,9 @@ use rampart_record::{Clock, SystemClock, Timestamp};
 
 /// Lines of libraries that are written in one second; more are counted only.
 const LINES_PER_SECOND_MAX: u64 = 50;
+
+/// The Redis client: it warns for each connection of a pool.
+const REDIS_CLIENT: &str = "fred";
 
 /// Our own targets begin with this.
 const OWN: &str = "rampart";
@@ -65,10 +69,21 @@ impl Budget {
     }
 }
 
+impl ProcessLog {
+    fn limit(&self, target: &str) -> LevelFilter {
+        if target.starts_with(OWN) {
+            self.own
+        } else if self.libraries == LevelFilter::Warn && area(target) == REDIS_CLIENT {
+            LevelFilter::Error
+        } else {
+            self.libraries
+        }
+    }
+}
+
 impl Log for ProcessLog {
     fn enabled(&self, metadata: &Metadata) -> bool {
-        let limit = if metadata.target().starts_with(OWN) { self.own } else { self.libraries };
-        metadata.level() <= limit
+        metadata.level() <= self.limit(metadata.target())
     }
 
     fn log(&self, record: &Record) {
@@ -96,13 +111,17 @@ impl Log for ProcessLog {
 /// One line, written at once so that lines of several threads do not mix. Control characters are escaped: what a peer
 /// sent may stand in a library's message.
 fn write_line(now: Timestamp, level: Level, target: &str, message: &str) {
-    let area = target.split("::").next().unwrap_or(target);
-    let mut line = format!("{now} {level:<5} {area}: ");
+    let mut line = format!("{now} {level:<5} {}: ", area(target));
     for c in message.chars() {
         if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
     }
     line.push('\n');
     let _ = io::stderr().lock().write_all(line.as_bytes());
+}
+
+/// The crate that speaks.
+fn area(target: &str) -> &str {
+    target.split("::").next().unwrap_or(target)
 }
 
 #[cfg(test)]
@@ -126,5 +145,10 @@ mod tests {
         assert!(!enabled("rampart::reload", Level::Debug));
         assert!(enabled("pingora_core::server", Level::Warn));
         assert!(!enabled("pingora_core::server", Level::Info));
+        assert!(enabled("fred::router", Level::Error));
+        assert!(!enabled("fred::router", Level::Warn));
+        assert!(enabled("frederick", Level::Warn));
+        let asked = ProcessLog { own: LevelFilter::Debug, libraries: LevelFilter::Debug, budget: Budget::default() };
+        assert!(asked.enabled(&Metadata::builder().target("fred::router").level(Level::Debug).build()));
     }
 }
