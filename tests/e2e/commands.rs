@@ -374,6 +374,9 @@ async fn the_demo_shows_what_it_promises() {
     assert!(text(&metrics.body).contains("rampart_requests_total"));
     let shown = read_log();
     assert!(shown.matches("curl").count() >= 6, "lines to paste: {shown}");
+    let guessing = shown.lines().find(|line| line.contains("/auth/login")).expect("a line about quotas");
+    let guessed = Command::new("sh").args(["-c", guessing]).output().unwrap();
+    assert_eq!(text(&guessed.stdout), "401\n401\n401\n401\n401\n429\n", "{guessing}");
     rampart_tests::process::signal(demo.0.id(), Signal::INT);
     let started = Instant::now();
     while demo.0.try_wait().unwrap().is_none() {

@@ -8,6 +8,7 @@ use rampart_decision::{
     Admission, Asking, Beside, BodyPlan, Code, Declared, Denied, Entry, Exchange, Judgement, Origin, Refusal, Seen,
     Step, Workspace,
 };
+use rampart_identity::PreflightAnswer;
 use rampart_inspection::{Connection, Findings};
 use rampart_message::{Head, Headers, Version};
 use rampart_policy::{Route, Runtime, Snapshot};
@@ -52,6 +53,8 @@ pub(crate) struct Answer<'s> {
     pub(crate) findings: Findings,
     /// Who came in, where that was asked.
     pub(crate) way: Option<Entry>,
+    /// Whether it is a preflight, which the gateway answers itself.
+    pub(crate) preflight: bool,
     /// What would go on with the response.
     pub(crate) exchange: Option<Box<Exchange>>,
 }
@@ -110,11 +113,13 @@ fn by_routes<'s>(
             let path =
                 admission.request.path.as_ref().map(|path| String::from_utf8_lossy(path.as_bytes()).into_owned());
             let (route, plan) = (admission.route, admission.body);
-            let way = match runtime.map(|runtime| come_in(runtime, &admission, declared)) {
-                Some((way, Some(refusal))) => return Answer { way: Some(way), ..Answer::of_refusal(route, refusal) },
-                Some((way, None)) => Some(way),
-                None => None,
-            };
+            let arrival = runtime.map(|runtime| come_in(runtime, &admission, declared)).unwrap_or_default();
+            let Arrival { way, end } = arrival;
+            match end {
+                End::Passed => {}
+                End::Preflight(answer) => return Answer { way, ..Answer::of_preflight(route, path, &answer) },
+                End::Refused(refusal) => return Answer { way, ..Answer::of_refusal(route, *refusal) },
+            }
             match query::check(route, admission.request.target.and_then(|target| target.query)) {
                 Query::Unchanged => {}
                 Query::Refused(refusal) => return Answer { way, ..Answer::of_refusal(route, *refusal) },
@@ -129,26 +134,43 @@ fn by_routes<'s>(
     }
 }
 
+/// What became of a caller at the door.
+#[derive(Debug, Default)]
+struct Arrival {
+    way: Option<Entry>,
+    end: End,
+}
+
+#[derive(Debug, Default)]
+enum End {
+    #[default]
+    Passed,
+    Preflight(PreflightAnswer),
+    Refused(Box<Refusal>),
+}
+
 /// Asks whether the caller may come in; nothing is waited for, so a quota counts here and a key set is what it is.
-fn come_in(runtime: &Runtime, admission: &Admission<'_, '_>, declared: Declared) -> (Entry, Option<Refusal>) {
+fn come_in(runtime: &Runtime, admission: &Admission<'_, '_>, declared: Declared) -> Arrival {
     let client = admission.request.origin.connection.client.ip();
     let (route, request, host) = (admission.route, &admission.request, admission.host);
     let asking = Asking { route, request, client, host, declared };
     let mut entry = Entry::default();
-    loop {
+    let end = loop {
         let beside = Beside { runtime, now: SystemTime::now(), micros: steady() };
         match entry.proceed(asking, beside) {
-            Step::Passed | Step::Preflight(_) => return (entry, None),
-            Step::Refused(refusal) => return (entry, Some(*refusal)),
+            Step::Passed => break End::Passed,
+            Step::Preflight(answer) => break End::Preflight(answer),
+            Step::Refused(refusal) => break End::Refused(refusal),
             Step::Refresh(_) => entry.refreshed(),
             Step::Count(demand) => {
                 let settled = runtime.limits().take(&demand, beside.micros);
                 if let Some(refusal) = entry.counted(settled) {
-                    return (entry, Some(*refusal));
+                    break End::Refused(refusal);
                 }
             }
         }
-    }
+    };
+    Arrival { way: Some(entry), end }
 }
 
 /// Where a request that nobody sent comes from: addresses of RFC 5737.
@@ -185,12 +207,29 @@ impl<'s> Answer<'s> {
             error: Some(refusal.error.into_owned()),
             findings,
             way: None,
+            preflight: false,
             exchange: None,
         }
     }
 
     fn of_refusal(route: &'s Route, refusal: Refusal) -> Self {
         Self::of_denied(Denied { route: Some(route), refusal, findings: Findings::default() })
+    }
+
+    fn of_preflight(route: &'s Route, path: Option<String>, answer: &PreflightAnswer) -> Self {
+        Self {
+            route: Some(route),
+            path,
+            plan: None,
+            verdict: Verdict::Pass,
+            status: Some(answer.status),
+            code: None,
+            error: None,
+            findings: Findings::default(),
+            way: None,
+            preflight: true,
+            exchange: None,
+        }
     }
 
     fn of_judgement(route: &'s Route, path: Option<String>, plan: Option<BodyPlan>, judgement: Judgement) -> Self {
@@ -205,6 +244,7 @@ impl<'s> Answer<'s> {
             error: refusal.map(|refusal| refusal.error.into_owned()),
             findings,
             way: None,
+            preflight: false,
             exchange,
         }
     }
@@ -216,7 +256,7 @@ impl<'s> Answer<'s> {
         }
     }
 
-    /// Whether the request would reach the upstream.
+    /// Whether the request would be served: by the upstream or, a preflight, by the gateway.
     pub(crate) fn passes(&self) -> bool {
         matches!(self.verdict, Verdict::Pass | Verdict::WouldBlock)
     }

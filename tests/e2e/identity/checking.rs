@@ -235,10 +235,19 @@ digest = "DIGEST"
 tenant = "acme"
 scopes = ["agents:read"]
 
+[quota.guessing]
+limit = 5
+per = "60s"
+
+[cors.app]
+origins = ["https://app.test"]
+
 [[route]]
 name = "protected"
 match = { path = "/protected" }
 upstream = "agents"
+quotas = ["guessing"]
+cors = "app"
 identity = { issuers = ["main"], api_keys = true, scopes = ["agents:read", "agents:write"] }
 
 [[route]]
@@ -277,9 +286,21 @@ fn explain_says_what_is_missing() {
     expect(&["/protected", "-H", &header], 1, &["403", "identity_forbidden", "api_key:ci", "scope", "agents:write"]);
     expect(&["/protected", "-H", "X-Api-Key: rk_x"], 1, &["401", "identity_invalid", "malformed"]);
     expect(&["/read", "-H", &header], 0, &["pass", "api_key:ci, tenant acme"]);
+    let preflight = ["-X", "OPTIONS", "-H", "Origin: https://app.test", "-H", "Access-Control-Request-Method: GET"];
+    expect(
+        &[&["/protected"][..], &preflight].concat(),
+        0,
+        &["204 from the gateway", "a preflight: the gateway answers it itself"],
+    );
+    expect(
+        &["/protected"],
+        1,
+        &["quota    guessing: takes 1 of 5 (what the running gateway has counted is not looked at)"],
+    );
     let (_, said) = explain(&["/protected", "--json"]);
     let said: Value = serde_json::from_str(&said).unwrap();
     assert_eq!((&said["status"], &said["code"]), (&401.into(), &"identity_missing".into()), "{said}");
     assert_eq!(said["reason"], "missing", "{said}");
+    assert_eq!(said["quotas"], serde_json::json!([{ "name": "guessing", "takes": 1, "of": 5 }]), "{said}");
     assert!(said["needs"].as_str().unwrap().contains("agents:write"), "{said}");
 }

@@ -118,7 +118,8 @@ fn check(members: &str) -> anyhow::Result<()> {
     }
     let mut errors = Vec::new();
     for finding in report.into_sorted() {
-        let text = format!("{}: {}", finding.path, finding.message);
+        let help = finding.help.map_or_else(String::new, |help| format!(" ({help})"));
+        let text = format!("{}: {}{help}", finding.path, finding.message);
         match finding.severity {
             Severity::Warning => term::note(&format!("warning: {text}")),
             Severity::Error => errors.push(text),
@@ -184,7 +185,10 @@ mod tests {
         };
         check(&arguments(""), "name");
         check(&arguments("a\u{7f}b"), "name: a name is");
-        check(&NewArguments { expires: Some("soon".to_owned()), ..arguments("ci") }, "expires: \"soon\" is not a date");
+        check(
+            &NewArguments { expires: Some("soon".to_owned()), ..arguments("ci") },
+            "expires: \"soon\" is not a date (write \"2027-01-01\"",
+        );
         check(
             &NewArguments { scopes: vec!["a b".to_owned()], ..arguments("ci") },
             "scopes[0]: \"a b\" is several scopes",

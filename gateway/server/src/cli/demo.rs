@@ -176,6 +176,13 @@ fn lines(gateway: &str, admin: &str, token: &str) -> Vec<Line> {
                  \"messages\": [{{\"role\": \"user\", \"content\": \"Say hello\"}}]}}'"
             ),
         ),
+        line(
+            "Guessing a password: five times 401, then 429; after a minute again",
+            format!(
+                "for n in 1 2 3 4 5 6; do curl -s -o /dev/null -w '%{{http_code}}\\n' {gateway}/auth/login {json} \
+                 -d '{{\"username\": \"demo\", \"password\": \"guess\"}}'; done"
+            ),
+        ),
         line("Server-sent events, as they happen", format!("curl -sN '{gateway}/events?count=3&interval_ms=300'")),
         line(
             "What was blocked, from the store",

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 use rampart_decision::{BodyPlan, Code, Entry, Workspace};
+use rampart_limits::Outcome as Counted;
 use rampart_message::Version;
 use rampart_policy::Runtime;
 use rampart_record::Redaction;
@@ -125,13 +126,20 @@ impl Explanation<'_> {
         Some((note.reason.as_deref()?, note.via.as_deref()))
     }
 
-    /// The quotas that count the request, and what would be left.
-    fn quotas(&self) -> Vec<String> {
+    /// What happens instead of all that follows.
+    fn preflight(&self) -> Option<String> {
+        self.0.preflight.then(|| "a preflight: the gateway answers it itself, by the route's `cors`".to_owned())
+    }
+
+    /// The quotas that count the request: what it takes of them (none: more than there can ever be), and of how much. Their
+    /// counts are fresh here, so what is no longer left is what the request took.
+    fn quotas(&self) -> impl Iterator<Item = (&str, Option<u64>, u64)> {
         let states = self.0.way.as_ref().map(Entry::states).unwrap_or_default();
-        states
-            .iter()
-            .map(|state| format!("{}: {} of {} left", state.quota.name, state.remaining, state.limit))
-            .collect()
+        states.iter().map(|state| {
+            let most = state.quota.rule.most_at_once();
+            let takes = (state.outcome == Counted::Allowed).then(|| most.saturating_sub(state.remaining));
+            (&*state.quota.name, takes, most)
+        })
     }
 
     fn to_json(&self) -> Value {
@@ -149,10 +157,12 @@ impl Explanation<'_> {
                 })
             })
             .collect();
+        let quotas: Vec<Value> =
+            self.quotas().map(|(name, takes, most)| json!({ "name": name, "takes": takes, "of": most })).collect();
         json!({
             "route": self.0.route.map(|route| &*route.name), "profile": self.0.route.map(|r| &*r.profile.name),
             "path": self.0.path, "needs": self.needs(), "identity": self.identity(), "reason": self.refused().map(|(reason, _)| reason),
-            "quotas": self.quotas(), "body": self.body(), "verdict": self.0.verdict.as_str(), "status": self.0.status,
+            "preflight": self.0.preflight, "quotas": quotas, "body": self.body(), "verdict": self.0.verdict.as_str(), "status": self.0.status,
             "code": self.0.code.map(Code::as_str), "error": self.0.error, "score": self.0.findings.anomaly_score(), "matches": matches,
         })
     }
@@ -178,7 +188,12 @@ impl Explanation<'_> {
             None => reason.to_owned(),
         };
         line("reason", self.refused().map(said));
-        self.quotas().into_iter().for_each(|quota| line("quota", Some(quota)));
+        for (name, takes, most) in self.quotas() {
+            let takes = takes.map_or_else(|| "more than there is".to_owned(), |takes| takes.to_string());
+            let fresh = "what the running gateway has counted is not looked at";
+            line("quota", Some(format!("{name}: takes {takes} of {most} ({fresh})")));
+        }
+        line("cors", self.preflight());
         line("body", self.body());
         line("score", Some(self.0.findings.anomaly_score().to_string()));
         let redaction = Redaction::default();

@@ -66,7 +66,9 @@ fn what_check_would_refuse_makes_no_key() {
         assert!(output.is_empty(), "{output}");
         errors
     };
-    assert!(new(&["ci", "--expires", "tomorrow"]).contains("expires: \"tomorrow\" is not a date"));
+    assert!(
+        new(&["ci", "--expires", "tomorrow"]).contains("expires: \"tomorrow\" is not a date (write \"2027-01-01\"")
+    );
     assert!(new(&["ci", "--scope", "a b"]).contains("\"a b\" is several scopes"));
     assert!(new(&[""]).contains("no key was made"));
 }
