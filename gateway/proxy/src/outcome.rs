@@ -4,6 +4,11 @@
 //! a response is a response, and what its status says about the endpoint is the pool's to judge. No verdict on the endpoint
 //! are: a client that left, a refusal of the gateway's own, and what the upstream says it has not processed. (That a kept
 //! connection ended is told to the pool, which knows what that says.)
+//!
+//! Nor is anything that happens while the client owes bytes of a body that streams, once the connection stands: an upstream that
+//! waits for them answers late, or with an error, or ends the connection, and a few clients that stall their uploads must not
+//! be able to close it to everybody. Where the wait ends the exchange, the client is told that it was its own (408). Bytes that
+//! the upstream does not take are another matter: that ends as a write that timed out.
 
 use std::time::Instant;
 
@@ -11,9 +16,10 @@ use http::StatusCode;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
 use rampart_decision::{Code, Refusal};
-use rampart_upstream::{Cause, Failure};
+use rampart_upstream::{Cause, Failure, RequestBody};
 
 use crate::Gateway;
+use crate::body::BodyFault;
 use crate::context::Context;
 use crate::failure::refuse;
 use crate::retry::{self, Kind};
@@ -37,6 +43,7 @@ pub(crate) fn connected(ctx: &mut Context, reused: bool) {
 /// A response header is there. It is refused where it switches protocols unasked, where it is one interim response too many
 /// and where it comes after the end of the time for the whole exchange. It ends its attempt where another may do better.
 pub(crate) fn responded(gateway: &Gateway, session: &mut Session, ctx: &mut Context, status: StatusCode) -> Result<()> {
+    excuse_if_owed(session, ctx);
     note_head(ctx, status)?;
     if status.is_server_error() && retry::follows(gateway, session, ctx, Kind::Cause(Cause::Status(status.as_u16()))) {
         let mut error = Error::new_up(REPEATED);
@@ -112,6 +119,14 @@ pub(crate) fn broke_off(
         return error;
     }
     let upstreams = *error.esource() == ErrorSource::Upstream && ctx.decided.refusal.is_none();
+    let owed = excuse_if_owed(session, ctx);
+    let unanswered = session.response_written().is_none_or(|written| written.status.is_informational());
+    if upstreams && owed && unanswered && *error.etype() == ErrorType::ReadTimedout {
+        failed(ctx, Failure::ReadTimeout);
+        ctx.decided.refusal = Some(Box::new(BodyFault::Timeout.into()));
+        error.set_retry(false);
+        return error;
+    }
     let follows = upstreams && {
         let kind = if ctx.upstream.answered { None } else { kind_of(&error, reused) };
         if kind != Some(Kind::Unprocessed) {
@@ -134,6 +149,25 @@ fn kind_of(error: &Error, reused: bool) -> Option<Kind> {
         _ if reused && failure == Failure::Closed => Some(Kind::Stale),
         _ => Cause::of(failure).map(Kind::Cause),
     }
+}
+
+/// What of the request is still to come from the client: of a body that streams the rest, of a WebSocket everything.
+pub(crate) fn request_body(session: &mut Session, ctx: &Context) -> RequestBody {
+    if ctx.upgrade || owes(session, ctx) { RequestBody::ToCome } else { RequestBody::InHand }
+}
+
+/// Whether the client has bytes to send that the upstream may be waiting for. (A WebSocket's has from the switch on.)
+fn owes(session: &mut Session, ctx: &Context) -> bool {
+    (ctx.upgrade || ctx.body.streams) && !session.is_body_done()
+}
+
+/// No verdict on the endpoint as long as its client owes bytes. Says whether it does.
+fn excuse_if_owed(session: &mut Session, ctx: &Context) -> bool {
+    let owed = owes(session, ctx);
+    if let (true, Some(lease)) = (owed, &ctx.upstream.lease) {
+        lease.excuse();
+    }
+    owed
 }
 
 fn failed(ctx: &Context, failure: Failure) {

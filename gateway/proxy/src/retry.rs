@@ -16,11 +16,12 @@ use std::time::{Duration, Instant};
 use http::HeaderName;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
-use rampart_upstream::{Cause, EndpointId, Lease, Resilience};
+use rampart_upstream::{Cause, EndpointId, Lease, RequestBody, Resilience};
 
 use crate::Gateway;
 use crate::context::Context;
 use crate::head::random;
+use crate::outcome::request_body;
 
 /// By which a client makes any request idempotent, where the upstream keeps to it (draft-ietf-httpapi-idempotency-key-header).
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -63,7 +64,7 @@ pub(crate) fn follows(gateway: &Gateway, session: &mut Session, ctx: &mut Contex
     if !resilience.may_retry(ctx.upstream.attempts, idempotent, cause) {
         return false;
     }
-    let next = next(gateway, &resilience, ctx, kind);
+    let next = next(gateway, &resilience, ctx, kind, request_body(session, ctx));
     let follows = next.is_some();
     if let Some(Next { lease, pause, tried, free }) = next {
         let towards = &mut ctx.upstream;
@@ -85,7 +86,7 @@ struct Next {
 
 /// The next attempt, if there is an endpoint for it, and time, and budget. Until it is decided upon, the present one stays as
 /// it is: its response may be the one that passes.
-fn next(gateway: &Gateway, resilience: &Resilience, ctx: &Context, kind: Kind) -> Option<Next> {
+fn next(gateway: &Gateway, resilience: &Resilience, ctx: &Context, kind: Kind, body: RequestBody) -> Option<Next> {
     let snapshot = ctx.pin.clone()?;
     let upstream = snapshot.upstream(ctx.route()?.upstream()?)?;
     let pool = gateway.parts.runtime.pool(&upstream.name)?;
@@ -102,8 +103,8 @@ fn next(gateway: &Gateway, resilience: &Resilience, ctx: &Context, kind: Kind) -
         tried.clear();
     }
     let now = Instant::now();
-    let another = pool.pick(|| ctx.hash, &tried, now);
-    let lease = another.or_else(|_| pool.pick(|| ctx.hash, &[], now)).ok()?;
+    let another = pool.pick(|| ctx.hash, &tried, body, now);
+    let lease = another.or_else(|_| pool.pick(|| ctx.hash, &[], body, now)).ok()?;
     (free || pool.withdraw_retry(resilience, kind.cause(), now)).then_some(Next { lease, pause, tried, free })
 }
 

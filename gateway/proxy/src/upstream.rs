@@ -25,7 +25,7 @@ use crate::Gateway;
 use crate::authorities::Authorities;
 use crate::context::Context;
 use crate::failure::{self, refuse};
-use crate::outcome::{timed_out, tls_failed};
+use crate::outcome::{request_body, timed_out, tls_failed};
 use crate::retry;
 
 /// Why a request does not get as far as an attempt.
@@ -70,7 +70,8 @@ async fn begin(gateway: &Gateway, session: &mut Session, ctx: &mut Context) -> R
     let slot = place(&pool, session, ctx, now).await?;
     ctx.upstream.slot = Some(slot);
     let now = Instant::now();
-    pool.pick(|| ctx.hash, &[], now).map_err(|none| unavailable(none, pool.retry_after_s(now)).into())
+    let body = request_body(session, ctx);
+    pool.pick(|| ctx.hash, &[], body, now).map_err(|none| unavailable(none, pool.retry_after_s(now)).into())
 }
 
 /// A place among the upstream's requests, at once or after a wait that the client does not have to sit out.

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rampart_settings::{Document, Report, Source, read};
-use rampart_upstream::{Failure, Force, Metrics, Pool, RawUpstream, Resolved, Upstream, hash_key};
+use rampart_upstream::{Failure, Force, Metrics, Pool, RawUpstream, RequestBody, Resolved, Upstream, hash_key};
 
 const PICKS: u32 = 2_000_000;
 
@@ -41,7 +41,7 @@ fn main() -> std::io::Result<()> {
         for endpoints in [1, 3, 16, 64, 256] {
             let Some(pool) = pool(balance, endpoints) else { continue };
             let now = Instant::now();
-            let pick = |number: u32| pool.pick(|| hash_key(&number.to_le_bytes()), &[], now);
+            let pick = |number: u32| pool.pick(|| hash_key(&number.to_le_bytes()), &[], RequestBody::InHand, now);
             let choice = |number| drop(black_box(pick(number)));
             let request = |number| {
                 let slot = black_box(pool.admit(now));

@@ -21,7 +21,7 @@ use crate::lease::{Endpoint, EndpointId};
 use crate::metrics::{AddressMetrics, Shown};
 use crate::outcome::{Outcome, Streaks};
 use crate::ramp;
-use crate::state::{EndpointState, Force, ProbedHealth};
+use crate::state::{EndpointState, Force, ProbedHealth, RequestBody};
 
 const UNHEALTHY: u8 = 1;
 const BROKEN: u8 = 2;
@@ -45,6 +45,8 @@ pub(crate) struct Condition {
     pub(crate) glance: Glance,
     /// With [`BROKEN`]: when the breaker may be probed.
     broken_until: AtomicU64,
+    /// With [`BROKEN`]: when a request may probe it whose body is yet to come.
+    broken_to_come_until: AtomicU64,
     /// With [`EJECTED`]: when the endpoint returns.
     ejected_until: AtomicU64,
     /// With [`RAMPING`]: when the slow start began; [`NEVER`]: it begins with the next look.
@@ -100,6 +102,7 @@ impl Condition {
         let condition = Self {
             glance: Glance::default(),
             broken_until: AtomicU64::new(0),
+            broken_to_come_until: AtomicU64::new(0),
             ejected_until: AtomicU64::new(0),
             ramp_from: AtomicU64::new(NEVER),
             known: Box::new(Mutex::new(known)),
@@ -119,7 +122,7 @@ impl Condition {
 
     /// Whether it may be given a request, without a lock. `in_need`: an ejection does not count.
     #[inline(never)]
-    pub(crate) fn standing(&self, in_need: bool, now: Instant) -> Standing {
+    pub(crate) fn standing(&self, body: RequestBody, in_need: bool, now: Instant) -> Standing {
         let matters = self.glance.matters.load(Ordering::Acquire);
         if matters == 0 {
             return Standing::Usable(ramp::WHOLE);
@@ -128,7 +131,11 @@ impl Condition {
             return Standing::Unhealthy;
         }
         let now_us = self.common.micros(now);
-        if matters & BROKEN != 0 && now_us < self.broken_until.load(Ordering::Relaxed) {
+        let broken_until = match body {
+            RequestBody::InHand => &self.broken_until,
+            RequestBody::ToCome => &self.broken_to_come_until,
+        };
+        if matters & BROKEN != 0 && now_us < broken_until.load(Ordering::Relaxed) {
             return Standing::Broken;
         }
         let mut share = ramp::WHOLE;
@@ -146,7 +153,7 @@ impl Condition {
     }
 
     /// Lets a request in that this endpoint was chosen for, if nothing has changed since the choice.
-    pub(crate) fn enter(&self, in_need: bool, now: Instant) -> Entry {
+    pub(crate) fn enter(&self, body: RequestBody, in_need: bool, now: Instant) -> Entry {
         if self.is_well() {
             return Entry::Free;
         }
@@ -156,11 +163,11 @@ impl Condition {
         if out || known.answers.health() == ProbedHealth::Unhealthy {
             return Entry::Refused;
         }
-        match known.breaker.pass(now) {
+        match known.breaker.pass(body, now) {
             Pass::Free => Entry::Free,
             Pass::NotBefore(_) | Pass::No => Entry::Refused,
             Pass::AsProbe => {
-                let probe = known.breaker.start_probe(now);
+                let probe = known.breaker.start_probe(body, now);
                 self.publish(&mut known);
                 probe.map_or(Entry::Refused, Entry::AsProbe)
             }
@@ -242,7 +249,7 @@ impl Condition {
         let mut known = self.known.lock();
         self.catch_up(&mut known, now);
         let left = |until: Instant| until.saturating_duration_since(now);
-        let standing = self.standing(false, now);
+        let standing = self.standing(RequestBody::InHand, false, now);
         EndpointState {
             id: endpoint.id(),
             address: endpoint.shared_address(),
@@ -250,7 +257,7 @@ impl Condition {
             in_flight: endpoint.in_flight(),
             breaker: known.breaker.shown(),
             force: known.breaker.forced(),
-            open_for: match known.breaker.pass(now) {
+            open_for: match known.breaker.pass(RequestBody::InHand, now) {
                 Pass::NotBefore(until) => Some(left(until)),
                 _ => None,
             },
@@ -341,14 +348,16 @@ impl Condition {
         if known.answers.health() == ProbedHealth::Unhealthy {
             matters |= UNHEALTHY;
         }
-        let broken_until = match known.breaker.barred() {
-            Barred::Not => None,
-            Barred::Until(until) => Some(self.common.micros(until)),
-            Barred::UntilFurther => Some(NEVER),
-        };
-        if let Some(until) = broken_until {
+        for (body, broken_until) in
+            [(RequestBody::InHand, &self.broken_until), (RequestBody::ToCome, &self.broken_to_come_until)]
+        {
+            let until = match known.breaker.barred(body) {
+                Barred::Not => continue,
+                Barred::Until(until) => self.common.micros(until),
+                Barred::UntilFurther => NEVER,
+            };
             matters |= BROKEN;
-            self.broken_until.store(until, Ordering::Relaxed);
+            broken_until.store(until, Ordering::Relaxed);
         }
         if let Some(until) = known.outlier.until() {
             matters |= EJECTED;

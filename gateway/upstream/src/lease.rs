@@ -13,7 +13,7 @@ use crate::common::Common;
 use crate::condition::{Condition, Standing};
 use crate::metrics::{AddressMetrics, Failure};
 use crate::outcome::{Outcome, Streaks};
-use crate::state::{EndpointState, Force};
+use crate::state::{EndpointState, Force, RequestBody};
 
 /// How long after its header a response that breaks off takes back that it was good. What breaks off later began well
 /// beyond doubt, and counts as a failure of its own.
@@ -87,7 +87,7 @@ impl Endpoint {
 
     /// Whether it may be given a request now; the probe of its breaker is one.
     pub fn is_usable(&self, now: Instant) -> bool {
-        matches!(self.condition.standing(false, now), Standing::Usable(_))
+        matches!(self.condition.standing(RequestBody::InHand, false, now), Standing::Usable(_))
     }
 
     pub(crate) fn is_at(&self, address: &Address, socket: SocketAddr) -> bool {
@@ -110,6 +110,8 @@ struct Progress {
     reused: bool,
     answered: Option<Answered>,
     failed: bool,
+    /// Nothing of what follows says anything about the endpoint.
+    excused: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -150,7 +152,7 @@ impl Lease {
     pub fn responded(&self, status: u16, elapsed: Duration, now: Instant) {
         self.endpoint.metrics.response_seconds.observe(elapsed.as_secs_f64());
         let mut progress = self.progress.lock();
-        if progress.answered.is_none() && !progress.failed {
+        if progress.answered.is_none() && !progress.failed && !progress.excused {
             let outcome = Outcome::of_status(status);
             let before = self.endpoint.condition.record(outcome, progress.probe.take(), now);
             progress.answered = Some(Answered { at: now, outcome, before });
@@ -162,7 +164,7 @@ impl Lease {
     pub fn failed(&self, failure: Failure, now: Instant) {
         self.endpoint.metrics.failed(failure);
         let mut progress = self.progress.lock();
-        if std::mem::replace(&mut progress.failed, true) {
+        if std::mem::replace(&mut progress.failed, true) || progress.excused {
             return;
         }
         let condition = &self.endpoint.condition;
@@ -180,6 +182,16 @@ impl Lease {
                 None => {}
             },
             Some(_) => {}
+        }
+    }
+
+    /// Excuses the endpoint from here on: it waits for a client that owes part of the request, and whatever comes of that is no
+    /// verdict on it. If the request is the probe of the breaker, another may be. Metrics still count what is noted.
+    pub fn excuse(&self) {
+        let mut progress = self.progress.lock();
+        progress.excused = true;
+        if let Some(probe) = progress.probe.take() {
+            self.endpoint.condition.give_back(probe);
         }
     }
 

@@ -15,7 +15,7 @@
 //!
 //! | what goes wrong | what happens |
 //! |---|---|
-//! | failures in a row, or a great share of failures | the breaker opens: 503 at once, one request probes it later |
+//! | gateway errors in a row, or a great share of them | the breaker opens: 503 at once, one request probes it later |
 //! | an endpoint answers worse than the others | it is ejected for a time; of two or more, one always stays |
 //! | an endpoint does not answer the health check | it gets nothing until it does |
 //! | all that remain are ejected | they get requests (passive signs are better than nothing, open breakers are not) |
@@ -65,5 +65,5 @@ pub use raw::{Balance, Protocol, RawAddress, RawDeadlines, RawTls, RawUpstream};
 pub use resilience::{Cause, MAX_ATTEMPTS, RawCause, RawResilience, Resilience};
 pub use share::{RawShare, Share};
 pub use shedding::{Admit, RawShedding, SheddingRules, Slot, Waiter};
-pub use state::{BreakerState, EndpointState, Force, ProbedHealth};
+pub use state::{BreakerState, EndpointState, Force, ProbedHealth, RequestBody};
 pub use upstream::{Deadlines, HostHeader, MAX_ADDRESSES, MAX_WEIGHT, Tls, Upstream, WeightedAddress};

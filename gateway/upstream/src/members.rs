@@ -11,6 +11,7 @@ use crate::lease::{Endpoint, EndpointId, Lease};
 use crate::pool::NoEndpoint;
 use crate::ramp;
 use crate::raw::Balance;
+use crate::state::RequestBody;
 
 /// How often a choice is made anew because another request was faster to become the probe of a breaker. Each time one
 /// endpoint less is to be had, so more than a few in a row need as many endpoints that wait for their probe.
@@ -74,6 +75,7 @@ impl Members {
         turn: &AtomicU64,
         pool_in_flight: u32,
         exclude: &[EndpointId],
+        body: RequestBody,
         now: Instant,
     ) -> Result<Lease, NoEndpoint> {
         let about = match &self.plan {
@@ -81,13 +83,13 @@ impl Members {
             Plan::ConsistentHash(_) => key(),
         };
         for circle in [Circle::TakingPart, Circle::Usable, Circle::InNeed] {
-            if circle == Circle::InNeed && self.list.iter().any(|member| member.endpoint.is_usable(now)) {
+            if circle == Circle::InNeed && self.any_usable(body, now) {
                 break;
             }
-            let asked = Asked { about, exclude, circle, now };
+            let asked = Asked { about, exclude, circle, body, now };
             for _ in 0..MAX_RACES {
                 let Some(endpoint) = self.pick(&asked, pool_in_flight) else { break };
-                let probe = match endpoint.condition.enter(circle == Circle::InNeed, now) {
+                let probe = match endpoint.condition.enter(body, circle == Circle::InNeed, now) {
                     Entry::Free => None,
                     Entry::AsProbe(probe) => Some(probe),
                     Entry::Refused => continue,
@@ -95,7 +97,12 @@ impl Members {
                 return Ok(Lease::new(Arc::clone(endpoint), probe));
             }
         }
-        Err(self.reason(exclude, now))
+        Err(self.reason(exclude, body, now))
+    }
+
+    fn any_usable(&self, body: RequestBody, now: Instant) -> bool {
+        let standing = |member: &Member| member.endpoint.condition.standing(body, false, now);
+        self.list.iter().any(|member| matches!(standing(member), Standing::Usable(_)))
     }
 
     fn pick(&self, asked: &Asked<'_>, pool_in_flight: u32) -> Option<&Arc<Endpoint>> {
@@ -124,14 +131,14 @@ impl Members {
     }
 
     /// Why there is no endpoint to be had.
-    fn reason(&self, exclude: &[EndpointId], now: Instant) -> NoEndpoint {
+    fn reason(&self, exclude: &[EndpointId], body: RequestBody, now: Instant) -> NoEndpoint {
         if self.list.is_empty() {
             return NoEndpoint::Unresolved;
         }
         let untried = self.list.iter().filter(|member| !exclude.contains(&member.endpoint.id()));
         let mut reason = NoEndpoint::Exhausted;
         for member in untried {
-            match member.endpoint.condition.standing(false, now) {
+            match member.endpoint.condition.standing(body, false, now) {
                 // Where it would be usable, others have been faster to probe it.
                 Standing::Broken | Standing::Usable(_) => return NoEndpoint::BreakerOpen,
                 Standing::Unhealthy => reason = NoEndpoint::Unhealthy,
@@ -156,13 +163,14 @@ struct Asked<'a> {
     about: u64,
     exclude: &'a [EndpointId],
     circle: Circle,
+    body: RequestBody,
     now: Instant,
 }
 
 /// Whether an endpoint with which something is the matter may be chosen all the same.
 #[inline(never)]
 fn takes_part(endpoint: &Endpoint, asked: &Asked<'_>) -> bool {
-    match endpoint.condition.standing(asked.circle == Circle::InNeed, asked.now) {
+    match endpoint.condition.standing(asked.body, asked.circle == Circle::InNeed, asked.now) {
         Standing::Usable(share) => {
             asked.circle != Circle::TakingPart || ramp::takes_part(share, asked.about, endpoint.id().0)
         }

@@ -2,8 +2,8 @@
 //!
 //! Two grades of bad. *Gateway* errors (no connection, no answer in time, a broken one, 502, 503, 504) mean that the endpoint
 //! cannot do its work. Other statuses from 500 on may be the fault of one kind of request: a client that knows how to provoke a
-//! 500 must not be able to close the endpoint to everybody by a handful of requests in a row; such answers count where they
-//! are many among all (the rate of the breaker) or where the others of the pool do better (ejection).
+//! 500 must not be able to close the endpoint to everybody. Such answers count for ejection alone, which leaves one endpoint in
+//! the pool whatever happens; the breaker does not count them at all.
 //! 501 and 505 say what the request was, not how the endpoint is.
 
 use crate::metrics::Failure;

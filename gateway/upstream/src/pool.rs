@@ -24,7 +24,7 @@ use crate::metrics::{AddressMetrics, Metrics, PoolMetrics};
 use crate::raw::Balance;
 use crate::resilience::{Cause, Resilience};
 use crate::shedding::{Admit, Gate};
-use crate::state::{EndpointState, Force};
+use crate::state::{EndpointState, Force, RequestBody};
 use crate::upstream::{Upstream, WeightedAddress};
 
 /// Endpoints behind one name at most; of a name that resolves to more, the rest is left out (in the order of their
@@ -191,10 +191,16 @@ impl Pool {
     }
 
     /// The endpoint for a request, counted as in flight until the lease is dropped. `key` is asked under consistent
-    /// hashing only; `exclude` holds the endpoints that this request has tried.
-    pub fn pick(&self, key: impl FnOnce() -> u64, exclude: &[EndpointId], now: Instant) -> Result<Lease, NoEndpoint> {
+    /// hashing only; `exclude` holds the endpoints that this request has tried; `body` decides whether it may probe a breaker.
+    pub fn pick(
+        &self,
+        key: impl FnOnce() -> u64,
+        exclude: &[EndpointId],
+        body: RequestBody,
+        now: Instant,
+    ) -> Result<Lease, NoEndpoint> {
         let members = self.members.load();
-        let chosen = members.choose(key, &self.turn, self.in_flight(), exclude, now);
+        let chosen = members.choose(key, &self.turn, self.in_flight(), exclude, body, now);
         chosen.inspect_err(|reason| self.own_metrics.no_endpoint(*reason))
     }
 

@@ -7,6 +7,15 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::lease::EndpointId;
 
+/// Whether all of a request is in the gateway's hand when its endpoint is picked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestBody {
+    /// There is no body, or all of it has arrived: how long the request takes is up to the endpoint.
+    InHand,
+    /// More comes from the client, which takes its time: an upload that streams, a WebSocket.
+    ToCome,
+}
+
 /// What an operator orders of a breaker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Force {

@@ -162,7 +162,7 @@ mod tests {
     fn answer(pool: &Pool, number: usize, status: u16, now: Instant) {
         let others: Vec<EndpointId> = pool.endpoints().iter().map(|endpoint| endpoint.id()).collect();
         let others = others.iter().enumerate().filter(|(at, _)| *at != number).map(|(_, id)| *id).collect::<Vec<_>>();
-        let lease = pool.pick(|| 0, &others, now).unwrap();
+        let lease = pool.pick(|| 0, &others, rampart_upstream::RequestBody::InHand, now).unwrap();
         assert_eq!(lease.endpoint().id(), pool.endpoints()[number].id());
         lease.responded(status, Duration::from_millis(1), now);
     }

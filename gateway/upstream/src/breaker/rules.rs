@@ -24,7 +24,8 @@ pub struct RawBreaker {
     /// 0 turns this rule off.
     #[schemars(range(max = 10_000))]
     pub consecutive: u32,
-    /// The share of failures, statuses from 500 on included, that opens it. `"0%"` turns this rule off.
+    /// The share of such failures among requests that opens it. `"0%"` turns this rule off. Other statuses from 500 on, and
+    /// what comes of a request whose client has not sent all of its body, are left out: a client can bring them about.
     #[schemars(extend("examples" = ["50%", 0.5]))]
     pub error_rate: RawShare,
     /// Requests within the window below which there is no talk of a rate.
@@ -32,7 +33,7 @@ pub struct RawBreaker {
     pub min_requests: u32,
     /// How far back the rate looks.
     pub window: RawDuration,
-    /// How long it stays open before a request may probe the endpoint.
+    /// How long it stays open before a request may probe the endpoint, and how long one that probes keeps others away.
     pub open_for: RawDuration,
     /// What that time grows to: it doubles with every probe that fails.
     pub open_up_to: RawDuration,

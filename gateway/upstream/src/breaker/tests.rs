@@ -40,12 +40,12 @@ impl Bench {
     }
 
     fn pass(&self) -> Pass {
-        self.breaker.pass(self.now)
+        self.breaker.pass(RequestBody::InHand, self.now)
     }
 
     /// Lets the probe through and gives it this outcome.
     fn probe(&mut self, outcome: Outcome) -> Option<Turn> {
-        let probe = self.breaker.start_probe(self.now).expect("time for a probe");
+        let probe = self.breaker.start_probe(RequestBody::InHand, self.now).expect("time for a probe");
         self.record(outcome, Some(probe))
     }
 
@@ -79,10 +79,68 @@ fn a_good_answer_in_between_begins_the_row_anew() {
 }
 
 #[test]
-fn other_server_errors_open_it_by_their_rate_alone() {
+fn statuses_that_clients_can_provoke_do_not_count() {
     let mut bench = Bench::new(rules());
-    assert_eq!(bench.requests(Outcome::ServerError, 19), None, "a client may know how to provoke them");
-    assert_eq!(bench.requests(Outcome::ServerError, 1), Some(Turn::Opened), "20 of 20 within the window");
+    assert_eq!(bench.requests(Outcome::ServerError, 10_000), None);
+    assert_eq!(bench.pass(), Pass::Free);
+    // Nor do they make the share of real failures any smaller: 10 of 20.
+    let mut bench = Bench::new(BreakerRules { consecutive: 0, ..rules() });
+    bench.requests(Outcome::Good, 10);
+    bench.requests(Outcome::ServerError, 100);
+    assert_eq!(bench.requests(Outcome::GatewayError, 9), None);
+    assert_eq!(bench.requests(Outcome::GatewayError, 1), Some(Turn::Opened));
+    bench.after(5 * SECOND);
+    assert_eq!(bench.probe(Outcome::ServerError), Some(Turn::Closed), "a probe that gets a 500 has found the endpoint");
+}
+
+#[test]
+fn a_probe_has_its_time_and_its_outcome_counts_later_too() {
+    for (outcome, turn) in [(Outcome::Good, Turn::Closed), (Outcome::GatewayError, Turn::Opened)] {
+        let mut bench = Bench::new(rules());
+        bench.requests(Outcome::GatewayError, 5);
+        bench.after(5 * SECOND);
+        let first = bench.breaker.start_probe(RequestBody::InHand, bench.now).unwrap();
+        bench.after(Duration::from_millis(4_999));
+        assert_eq!(bench.pass(), Pass::No);
+        bench.after(Duration::from_millis(1));
+        let second = bench.breaker.start_probe(RequestBody::InHand, bench.now).expect("the first has had its time");
+        bench.breaker.give_back(first);
+        assert_eq!(bench.pass(), Pass::No, "it is the second's turn");
+        assert_eq!(bench.record(outcome, Some(first)), Some(turn));
+        let shown = bench.breaker.shown();
+        assert_eq!(bench.record(Outcome::GatewayError, Some(second)), None, "it is decided");
+        assert_eq!(bench.breaker.shown(), shown);
+    }
+}
+
+#[test]
+fn a_probe_of_an_earlier_time_decides_nothing() {
+    let mut bench = Bench::new(rules());
+    bench.requests(Outcome::GatewayError, 5);
+    bench.after(5 * SECOND);
+    let early = bench.breaker.start_probe(RequestBody::InHand, bench.now).unwrap();
+    bench.after(5 * SECOND);
+    assert_eq!(bench.probe(Outcome::GatewayError), Some(Turn::Opened));
+    bench.after(10 * SECOND);
+    let probe = bench.breaker.start_probe(RequestBody::InHand, bench.now).unwrap();
+    assert_eq!(bench.record(Outcome::Good, Some(early)), None);
+    assert_eq!(bench.record(Outcome::Good, Some(probe)), Some(Turn::Closed));
+}
+
+#[test]
+fn a_body_that_is_to_come_probes_last_and_keeps_nobody_away() {
+    use RequestBody::{InHand, ToCome};
+    let mut bench = Bench::new(rules());
+    bench.requests(Outcome::GatewayError, 5);
+    bench.after(Duration::from_millis(9_999));
+    assert_eq!(bench.breaker.start_probe(ToCome, bench.now), None);
+    bench.after(Duration::from_millis(1));
+    assert!(bench.breaker.start_probe(ToCome, bench.now).is_some(), "nobody else has wanted to for open_for");
+    assert_eq!(bench.breaker.pass(ToCome, bench.now), Pass::No);
+    assert_eq!(bench.pass(), Pass::AsProbe, "it keeps nobody away whose request is whole");
+    let probe = bench.breaker.start_probe(InHand, bench.now).unwrap();
+    assert_eq!((bench.pass(), bench.breaker.pass(ToCome, bench.now)), (Pass::No, Pass::No));
+    assert_eq!(bench.record(Outcome::Good, Some(probe)), Some(Turn::Closed));
 }
 
 #[test]
@@ -119,12 +177,12 @@ fn rules_can_be_off() {
 fn half_open_lets_one_probe_through() {
     let mut bench = Bench::new(rules());
     bench.requests(Outcome::GatewayError, 5);
-    assert_eq!(bench.breaker.start_probe(bench.now), None, "open");
+    assert_eq!(bench.breaker.start_probe(RequestBody::InHand, bench.now), None, "open");
     bench.after(5 * SECOND);
     assert_eq!(bench.pass(), Pass::AsProbe);
-    let probe = bench.breaker.start_probe(bench.now).unwrap();
+    let probe = bench.breaker.start_probe(RequestBody::InHand, bench.now).unwrap();
     assert_eq!((bench.pass(), bench.breaker.shown()), (Pass::No, BreakerState::HalfOpen));
-    assert_eq!(bench.breaker.start_probe(bench.now), None);
+    assert_eq!(bench.breaker.start_probe(RequestBody::InHand, bench.now), None);
     assert_eq!(bench.requests(Outcome::Good, 9), None, "answers from before speak of the past");
     assert_eq!(bench.record(Outcome::Good, Some(probe)), Some(Turn::Closed));
     assert_eq!((bench.pass(), bench.breaker.shown()), (Pass::Free, BreakerState::Closed));
@@ -135,13 +193,12 @@ fn a_probe_without_an_outcome_makes_room_for_the_next() {
     let mut bench = Bench::new(rules());
     bench.requests(Outcome::GatewayError, 5);
     bench.after(5 * SECOND);
-    let first = bench.breaker.start_probe(bench.now).unwrap();
+    let first = bench.breaker.start_probe(RequestBody::InHand, bench.now).unwrap();
     bench.breaker.give_back(first);
     assert_eq!(bench.pass(), Pass::AsProbe);
-    let second = bench.breaker.start_probe(bench.now).unwrap();
+    let second = bench.breaker.start_probe(RequestBody::InHand, bench.now).unwrap();
     bench.breaker.give_back(first);
     assert_eq!(bench.pass(), Pass::No, "the first has nothing to give back any more");
-    assert_eq!(bench.record(Outcome::Good, Some(first)), None);
     assert_eq!(bench.record(Outcome::Good, Some(second)), Some(Turn::Closed));
 }
 
@@ -152,7 +209,7 @@ fn open_times_double_up_to_a_bound_and_begin_anew_after_closing() {
     for expect in [5, 10, 20, 40, 60, 60, 60] {
         assert_eq!(bench.open_for(), expect * SECOND);
         bench.after(expect * SECOND);
-        assert_eq!(bench.probe(Outcome::ServerError), Some(Turn::Opened), "a 500 is no good outcome of a probe");
+        assert_eq!(bench.probe(Outcome::GatewayError), Some(Turn::Opened));
     }
     bench.after(60 * SECOND);
     assert_eq!(bench.probe(Outcome::Good), Some(Turn::Closed));
@@ -165,13 +222,13 @@ fn open_times_double_up_to_a_bound_and_begin_anew_after_closing() {
 fn orders_stand_over_what_happens() {
     let mut bench = Bench::new(rules());
     bench.breaker.force(Force::Open);
-    assert_eq!((bench.pass(), bench.breaker.barred()), (Pass::No, Barred::UntilFurther));
-    assert_eq!(bench.breaker.start_probe(bench.now), None);
+    assert_eq!((bench.pass(), bench.breaker.barred(RequestBody::InHand)), (Pass::No, Barred::UntilFurther));
+    assert_eq!(bench.breaker.start_probe(RequestBody::InHand, bench.now), None);
     bench.after(1_000 * SECOND);
     assert_eq!(bench.pass(), Pass::No);
     bench.breaker.force(Force::Closed);
     assert_eq!(bench.requests(Outcome::GatewayError, 1_000), None);
-    assert_eq!((bench.pass(), bench.breaker.barred()), (Pass::Free, Barred::Not));
+    assert_eq!((bench.pass(), bench.breaker.barred(RequestBody::InHand)), (Pass::Free, Barred::Not));
     bench.breaker.force(Force::Auto);
     bench.streaks = Streaks::default();
     assert_eq!(bench.pass(), Pass::Free, "what happened meanwhile is not held against it");
@@ -243,11 +300,14 @@ impl Past {
         if !self.openings.is_empty() {
             return;
         }
-        self.recorded.push((now / 1_000, outcome != Outcome::Good));
+        if outcome == Outcome::ServerError {
+            return;
+        }
+        self.recorded.push((now / 1_000, outcome == Outcome::GatewayError));
         let recent = self.recorded.iter().filter(|(second, _)| second + 10 > now / 1_000);
         let bad = recent.clone().filter(|(_, bad)| *bad).count();
         let rate = recent.clone().count() >= 20 && bad * 2 >= recent.count();
-        if outcome != Outcome::Good && (self.gateway_in_a_row >= 5 || rate) {
+        if outcome == Outcome::GatewayError && (self.gateway_in_a_row >= 5 || rate) {
             self.open(now);
         }
     }
@@ -273,15 +333,15 @@ proptest! {
                 }
                 Step::Probe(outcome) => {
                     let due = past.open_until().is_some_and(|until| until <= ms);
-                    let probe = bench.breaker.start_probe(bench.now);
+                    let probe = bench.breaker.start_probe(RequestBody::InHand, bench.now);
                     prop_assert_eq!(probe.is_some(), due);
-                    prop_assert!(!due || bench.breaker.start_probe(bench.now).is_none(), "one probe at a time");
+                    prop_assert!(!due || bench.breaker.start_probe(RequestBody::InHand, bench.now).is_none(), "one probe at a time");
                     match (probe, outcome) {
                         (Some(probe), None) => bench.breaker.give_back(probe),
                         (Some(probe), Some(outcome)) => {
                             bench.record(outcome, Some(probe));
                             past.count(outcome);
-                            if outcome == Outcome::Good { past.close() } else { past.open(ms) }
+                            if outcome == Outcome::GatewayError { past.open(ms) } else { past.close() }
                         }
                         (None, _) => {}
                     }

@@ -12,7 +12,7 @@ use crate::pool::{NoEndpoint, Pool, Resolved};
 use crate::raw::RawUpstream;
 use crate::resilience::{Cause, Resilience};
 use crate::shedding::Admit;
-use crate::state::{BreakerState, Force, ProbedHealth};
+use crate::state::{BreakerState, Force, ProbedHealth, RequestBody};
 use crate::upstream::Upstream;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -52,7 +52,7 @@ impl Bench {
     }
 
     fn pick(&self) -> Result<Lease, NoEndpoint> {
-        self.pool.pick(|| 7, &[], self.now)
+        self.pool.pick(|| 7, &[], RequestBody::InHand, self.now)
     }
 
     /// One request, answered with `status`, or failing where that is 0. The port it went to.
@@ -201,6 +201,60 @@ fn a_probe_whose_client_leaves_makes_room() {
 }
 
 #[test]
+fn what_a_client_that_owes_bytes_brings_about_is_no_verdict() {
+    let mut bench = Bench::new(THREE);
+    for turn in 0..300 {
+        let lease = bench.pick().unwrap();
+        lease.excuse();
+        match turn % 3 {
+            0 => lease.failed(Failure::ReadTimeout, bench.now),
+            1 => lease.responded(504, MS, bench.now),
+            _ => {
+                lease.responded(200, MS, bench.now);
+                lease.failed(Failure::Closed, bench.now);
+            }
+        }
+    }
+    assert!(bench.pool.states(bench.now).iter().all(|state| state.usable && state.breaker == BreakerState::Closed));
+    bench.counts(r#"rampart_upstream_ejections_withheld_total{upstream="agents",address="127.0.0.1:1"} 0"#);
+    // A streak is neither made longer nor ended by what is none.
+    let bench_of_one = Bench::new(ONE);
+    for turn in 0..5 {
+        assert_eq!(bench_of_one.port(1).breaker, BreakerState::Closed, "{turn}");
+        bench_of_one.request(|_| 0).unwrap();
+        if let Ok(lease) = bench_of_one.pick() {
+            lease.excuse();
+            lease.responded(200, MS, bench_of_one.now);
+        }
+    }
+    assert_eq!(bench_of_one.port(1).breaker, BreakerState::Open);
+    bench = bench_of_one;
+    bench.after(5 * SECOND);
+    let to_come = |bench: &Bench| bench.pool.pick(|| 7, &[], RequestBody::ToCome, bench.now);
+    assert_eq!(to_come(&bench).unwrap_err(), NoEndpoint::BreakerOpen);
+    let probe = bench.pick().expect("a request that is whole may probe");
+    probe.excuse();
+    assert!(bench.pick().is_ok(), "an excused probe makes room");
+    bench.after(5 * SECOND);
+    let upload = to_come(&bench).expect("nobody else came");
+    bench.pick().expect("an upload keeps nobody away").responded(200, MS, bench.now);
+    assert_eq!(bench.port(1).breaker, BreakerState::Closed);
+    drop((upload, probe));
+    assert!(to_come(&bench).is_ok());
+}
+
+#[test]
+fn a_flood_of_plain_500s_leaves_breakers_closed_and_one_endpoint_in() {
+    for (addresses, out) in [(ONE, 0), (THREE, 1)] {
+        let bench = Bench::new(addresses);
+        bench.spread(1_000, |_| 500);
+        let states = bench.pool.states(bench.now);
+        assert!(states.iter().all(|state| state.breaker == BreakerState::Closed));
+        assert_eq!(states.iter().filter(|state| state.ejected_for.is_some()).count(), out);
+    }
+}
+
+#[test]
 fn of_many_threads_one_gets_the_probe() {
     let mut bench = Bench::new(&format!("{THREE}\nejection = {{ enabled = false }}"));
     bench.spread(15, |_| 503);
@@ -296,7 +350,7 @@ fn rules_that_go_take_their_decisions_along() {
     let bench = Bench::new(&format!("{THREE}\nhealth = {{ path = \"/health\", unhealthy_after = 1 }}"));
     bench.spread(30, |port| if port == 1 { 503 } else { 200 });
     bench.probe(2, false);
-    bench.pool.pick(|| 7, &[], bench.now).unwrap();
+    bench.pool.pick(|| 7, &[], RequestBody::InHand, bench.now).unwrap();
     let third = bench.port(3);
     assert!(!bench.port(1).usable && !bench.port(2).usable && third.usable);
     bench.reload(&format!("{THREE}\nejection = {{ enabled = false }}"));
@@ -336,7 +390,7 @@ fn who_joins_starts_slowly() {
         let share = |bench: &Bench| {
             let keys = (0..4_000_u64).map(|n| crate::hash::hash_key(&n.to_le_bytes()));
             keys.filter(|key| {
-                let lease = bench.pool.pick(|| *key, &[], bench.now).unwrap();
+                let lease = bench.pool.pick(|| *key, &[], RequestBody::InHand, bench.now).unwrap();
                 lease.endpoint().socket().port() == 2
             })
             .count()
@@ -372,16 +426,16 @@ fn what_was_tried_and_what_is_out_are_both_left_out() {
     let bench = Bench::new(THREE);
     bench.spread(30, |port| if port == 2 { 503 } else { 200 });
     let first = bench.pick().unwrap();
-    let second = bench.pool.pick(|| 7, &[first.endpoint().id()], bench.now).unwrap();
+    let second = bench.pool.pick(|| 7, &[first.endpoint().id()], RequestBody::InHand, bench.now).unwrap();
     assert_ne!(second.endpoint().socket().port(), 2);
     let tried: Vec<EndpointId> = [&first, &second].map(|lease| lease.endpoint().id()).into();
     // There are two that are usable: to try one of them again is better than the one that stood out.
-    assert_eq!(bench.pool.pick(|| 7, &tried, bench.now).unwrap_err(), NoEndpoint::Exhausted);
+    assert_eq!(bench.pool.pick(|| 7, &tried, RequestBody::InHand, bench.now).unwrap_err(), NoEndpoint::Exhausted);
     // With those two broken, the one that stood out is all there is.
     for lease in [first, second] {
         bench.pool.force_breaker(Force::Open, Some(lease.endpoint().socket()));
     }
-    assert_eq!(bench.pool.pick(|| 7, &tried, bench.now).unwrap().endpoint().socket().port(), 2);
+    assert_eq!(bench.pool.pick(|| 7, &tried, RequestBody::InHand, bench.now).unwrap().endpoint().socket().port(), 2);
 }
 
 #[test]
@@ -448,7 +502,7 @@ fn everything_at_the_same_time() {
                 for step in 0..20_000_u64 {
                     let now = bench.now + Duration::from_millis(step);
                     let random = crate::hash::hash_key(&((thread << 32) | step).to_le_bytes());
-                    let Ok(lease) = bench.pool.pick(|| random, &[], now) else { continue };
+                    let Ok(lease) = bench.pool.pick(|| random, &[], RequestBody::InHand, now) else { continue };
                     match random % 8 {
                         0 => lease.failed(Failure::Connect, now),
                         1..=3 => lease.responded(503, MS, now),

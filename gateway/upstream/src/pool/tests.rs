@@ -34,7 +34,9 @@ fn no_key() -> u64 {
 }
 
 fn ports(pool: &Pool, picks: usize) -> Vec<u16> {
-    (0..picks).map(|_| pool.pick(no_key, &[], start()).unwrap().endpoint().socket().port()).collect()
+    (0..picks)
+        .map(|_| pool.pick(no_key, &[], RequestBody::InHand, start()).unwrap().endpoint().socket().port())
+        .collect()
 }
 
 fn sockets(addresses: &[&str]) -> Vec<SocketAddr> {
@@ -80,7 +82,7 @@ fn round_robin_is_fair_among_threads() {
 #[test]
 fn least_connections_follows_the_leases() {
     let pool = pool(&format!("{THREE}\nbalance = \"least_connections\""));
-    let held: Vec<Lease> = (0..3).map(|_| pool.pick(no_key, &[], start()).unwrap()).collect();
+    let held: Vec<Lease> = (0..3).map(|_| pool.pick(no_key, &[], RequestBody::InHand, start()).unwrap()).collect();
     let mut first: Vec<u16> = held.iter().map(|lease| lease.endpoint().socket().port()).collect();
     first.sort_unstable();
     assert_eq!(first, [1, 2, 3], "an idle pool is gone round");
@@ -100,13 +102,18 @@ fn least_connections_is_round_robin_where_all_are_idle() {
 #[test]
 fn consistent_hash_keeps_a_key_and_survives_an_exclusion() {
     let pool = pool(&format!("{THREE}\nbalance = \"consistent_hash\""));
-    let home = pool.pick(|| 42, &[], start()).unwrap().endpoint().id();
-    assert!((0..50).all(|_| pool.pick(|| 42, &[], start()).unwrap().endpoint().id() == home));
-    let second = pool.pick(|| 42, &[home], start()).unwrap().endpoint().id();
+    let home = pool.pick(|| 42, &[], RequestBody::InHand, start()).unwrap().endpoint().id();
+    assert!((0..50).all(|_| pool.pick(|| 42, &[], RequestBody::InHand, start()).unwrap().endpoint().id() == home));
+    let second = pool.pick(|| 42, &[home], RequestBody::InHand, start()).unwrap().endpoint().id();
     assert_ne!(second, home);
-    assert_eq!(pool.pick(|| 42, &[home], start()).unwrap().endpoint().id(), second);
+    assert_eq!(pool.pick(|| 42, &[home], RequestBody::InHand, start()).unwrap().endpoint().id(), second);
     let spread: std::collections::HashSet<_> = (0..64_u64)
-        .map(|key| pool.pick(|| crate::hash::hash_key(&key.to_le_bytes()), &[], start()).unwrap().endpoint().id())
+        .map(|key| {
+            pool.pick(|| crate::hash::hash_key(&key.to_le_bytes()), &[], RequestBody::InHand, start())
+                .unwrap()
+                .endpoint()
+                .id()
+        })
         .collect();
     assert_eq!(spread.len(), 3);
 }
@@ -117,18 +124,22 @@ fn excluded_endpoints_are_not_picked() {
         let pool = pool(&format!("{THREE}\nbalance = \"{balance}\""));
         let mut tried = Vec::new();
         for _ in 0..3 {
-            let lease = pool.pick(|| 7, &tried, start()).unwrap();
+            let lease = pool.pick(|| 7, &tried, RequestBody::InHand, start()).unwrap();
             assert!(!tried.contains(&lease.endpoint().id()));
             tried.push(lease.endpoint().id());
         }
-        assert_eq!(pool.pick(|| 7, &tried, start()).unwrap_err(), NoEndpoint::Exhausted, "{balance}");
+        assert_eq!(
+            pool.pick(|| 7, &tried, RequestBody::InHand, start()).unwrap_err(),
+            NoEndpoint::Exhausted,
+            "{balance}"
+        );
     }
 }
 
 #[test]
 fn a_lease_counts_until_it_is_dropped() {
     let pool = pool(THREE);
-    let lease = pool.pick(no_key, &[], start()).unwrap();
+    let lease = pool.pick(no_key, &[], RequestBody::InHand, start()).unwrap();
     let endpoint = Arc::clone(&pool.endpoints()[0]);
     assert_eq!((pool.in_flight(), endpoint.in_flight()), (1, 1));
     drop(lease);
@@ -138,14 +149,15 @@ fn a_lease_counts_until_it_is_dropped() {
 #[test]
 fn a_name_serves_once_it_is_resolved() {
     let pool = pool(NAMED);
-    assert_eq!(pool.pick(no_key, &[], start()).unwrap_err(), NoEndpoint::Unresolved);
+    assert_eq!(pool.pick(no_key, &[], RequestBody::InHand, start()).unwrap_err(), NoEndpoint::Unresolved);
     assert_eq!(pool.unresolved().len(), 1);
     let resolution = pool.set_addresses("agents.internal:9000", &sockets(&["10.0.0.2", "10.0.0.1", "10.0.0.2"]));
     assert_eq!(resolution, Resolution::Changed { endpoints: 2, left_out: 0 });
     assert!(pool.unresolved().is_empty());
     assert_eq!(pool.names().len(), 1);
-    let mut picked: Vec<String> =
-        (0..2).map(|_| pool.pick(no_key, &[], start()).unwrap().endpoint().socket().to_string()).collect();
+    let mut picked: Vec<String> = (0..2)
+        .map(|_| pool.pick(no_key, &[], RequestBody::InHand, start()).unwrap().endpoint().socket().to_string())
+        .collect();
     picked.sort_unstable();
     assert_eq!(picked, ["10.0.0.1:9000", "10.0.0.2:9000"], "with the port of the address");
 }
@@ -159,7 +171,10 @@ fn the_last_good_resolution_stays() {
     assert_eq!(pool.set_addresses("agents.internal:9000", &sockets(&["0.0.0.0"])), Resolution::Unchanged);
     assert_eq!(pool.set_addresses("agents.internal:9000", &sockets(&["::ffff:10.0.0.1"])), Resolution::Unchanged);
     assert_eq!(pool.set_addresses("agents.internal:9001", &sockets(&["10.0.0.9"])), Resolution::Unknown);
-    assert_eq!(pool.pick(no_key, &[], start()).unwrap().endpoint().socket().to_string(), "10.0.0.1:9000");
+    assert_eq!(
+        pool.pick(no_key, &[], RequestBody::InHand, start()).unwrap().endpoint().socket().to_string(),
+        "10.0.0.1:9000"
+    );
 }
 
 #[test]
@@ -173,7 +188,10 @@ fn an_ip_address_cannot_be_resolved_away() {
 fn a_resolution_keeps_what_stays() {
     let pool = pool(NAMED);
     pool.set_addresses("agents.internal:9000", &sockets(&["10.0.0.1", "10.0.0.2"]));
-    let held = [pool.pick(no_key, &[], start()).unwrap(), pool.pick(no_key, &[], start()).unwrap()];
+    let held = [
+        pool.pick(no_key, &[], RequestBody::InHand, start()).unwrap(),
+        pool.pick(no_key, &[], RequestBody::InHand, start()).unwrap(),
+    ];
     pool.set_addresses("agents.internal:9000", &sockets(&["10.0.0.2", "10.0.0.3"]));
     let now: Vec<(String, u32)> =
         pool.endpoints().iter().map(|endpoint| (endpoint.socket().to_string(), endpoint.in_flight())).collect();
@@ -199,14 +217,15 @@ fn resolutions_are_bounded() {
         pool.set_addresses(&format!("n{n}:80"), &many[n * 200..(n + 1) * 200]);
     }
     assert_eq!(pool.endpoints().len(), MAX_ENDPOINTS);
-    let picked = (0..MAX_ENDPOINTS).map(|_| pool.pick(no_key, &[], start()).unwrap().endpoint().socket());
+    let picked =
+        (0..MAX_ENDPOINTS).map(|_| pool.pick(no_key, &[], RequestBody::InHand, start()).unwrap().endpoint().socket());
     assert_eq!(picked.collect::<std::collections::HashSet<_>>().len(), MAX_ENDPOINTS);
 }
 
 #[test]
 fn a_reload_keeps_what_stays() {
     let pool = pool(THREE);
-    let held: Vec<Lease> = (0..4).map(|_| pool.pick(no_key, &[], start()).unwrap()).collect();
+    let held: Vec<Lease> = (0..4).map(|_| pool.pick(no_key, &[], RequestBody::InHand, start()).unwrap()).collect();
     let ids: Vec<EndpointId> = held.iter().map(|lease| lease.endpoint().id()).collect();
     let toml = r#"
         addresses = ["127.0.0.1:4", { address = "127.0.0.1:1", weight = 3 }, "https://127.0.0.1:2"]
@@ -235,7 +254,10 @@ fn a_reload_keeps_resolutions_and_takes_new_ones() {
     let mut resolved = Resolved::default();
     resolved.insert("other.internal:80", sockets(&["10.0.0.7"]));
     pool.reconcile(&upstream("agents", r#"addresses = ["http://other.internal"]"#), &resolved);
-    assert_eq!(pool.pick(no_key, &[], start()).unwrap().endpoint().socket().to_string(), "10.0.0.7:80");
+    assert_eq!(
+        pool.pick(no_key, &[], RequestBody::InHand, start()).unwrap().endpoint().socket().to_string(),
+        "10.0.0.7:80"
+    );
 }
 
 #[test]
@@ -244,8 +266,10 @@ fn pools_are_kept_by_name() {
     let (agents, other) = (upstream("agents", THREE), upstream("other", NAMED));
     assert_eq!(pools.names_to_resolve(&[agents.clone(), other.clone(), other.clone()]).len(), 1);
     pools.reconcile(&[agents.clone(), other.clone()], &Resolved::default());
-    let (before, lease) =
-        (pools.get("agents").unwrap(), pools.get("agents").unwrap().pick(no_key, &[], start()).unwrap());
+    let (before, lease) = (
+        pools.get("agents").unwrap(),
+        pools.get("agents").unwrap().pick(no_key, &[], RequestBody::InHand, start()).unwrap(),
+    );
     assert_eq!(pools.all().len(), 2);
     assert_eq!(pools.names_to_resolve(std::slice::from_ref(&other)).len(), 1);
     pools.get("other").unwrap().set_addresses("agents.internal:9000", &sockets(&["10.0.0.1"]));
@@ -253,7 +277,7 @@ fn pools_are_kept_by_name() {
     pools.reconcile(std::slice::from_ref(&agents), &Resolved::default());
     assert_eq!(pools.all().len(), 1);
     assert!(
-        pools.get("other").unwrap().pick(no_key, &[], start()).is_ok(),
+        pools.get("other").unwrap().pick(no_key, &[], RequestBody::InHand, start()).is_ok(),
         "the configuration before may still be in use"
     );
     pools.reconcile(&[agents], &Resolved::default());
@@ -268,7 +292,7 @@ fn an_upstream_that_comes_back_finds_its_pool() {
     let pools = Pools::default();
     let (agents, other) = (upstream("agents", THREE), upstream("other", THREE));
     pools.reconcile(&[agents.clone(), other.clone()], &Resolved::default());
-    let lease = pools.get("other").unwrap().pick(no_key, &[], start()).unwrap();
+    let lease = pools.get("other").unwrap().pick(no_key, &[], RequestBody::InHand, start()).unwrap();
     pools.reconcile(std::slice::from_ref(&agents), &Resolved::default());
     pools.reconcile(&[agents, other], &Resolved::default());
     assert_eq!(pools.get("other").unwrap().in_flight(), 1);
@@ -280,15 +304,15 @@ fn an_upstream_that_comes_back_finds_its_pool() {
 fn what_happens_is_counted() {
     let metrics = Metrics::default();
     let pool = Pool::new(&upstream("agents", r#"addresses = ["127.0.0.1:1"]"#), &Resolved::default(), &metrics);
-    let lease = pool.pick(no_key, &[], start()).unwrap();
+    let lease = pool.pick(no_key, &[], RequestBody::InHand, start()).unwrap();
     lease.connected(std::time::Duration::from_millis(2));
     lease.responded(200, std::time::Duration::from_millis(20), start());
     for failure in Failure::ALL {
         lease.failed(failure, start());
     }
     lease.failed(Failure::ReadTimeout, start());
-    pool.pick(no_key, &[], start()).unwrap().reused();
-    pool.pick(no_key, &[lease.endpoint().id()], start()).unwrap_err();
+    pool.pick(no_key, &[], RequestBody::InHand, start()).unwrap().reused();
+    pool.pick(no_key, &[lease.endpoint().id()], RequestBody::InHand, start()).unwrap_err();
     let text = exposition(&metrics);
     for line in [
         r#"rampart_upstream_active_requests{upstream="agents",address="127.0.0.1:1"} 1"#,
@@ -325,9 +349,9 @@ fn a_change_of_scheme_keeps_the_series() {
     let metrics = Metrics::default();
     let pools = Pools::new(metrics.clone());
     pools.reconcile(&[upstream("agents", r#"addresses = ["http://127.0.0.1:1"]"#)], &Resolved::default());
-    pools.get("agents").unwrap().pick(no_key, &[], start()).unwrap();
+    pools.get("agents").unwrap().pick(no_key, &[], RequestBody::InHand, start()).unwrap();
     pools.reconcile(&[upstream("agents", r#"addresses = ["https://127.0.0.1:1"]"#)], &Resolved::default());
-    pools.get("agents").unwrap().pick(no_key, &[], start()).unwrap();
+    pools.get("agents").unwrap().pick(no_key, &[], RequestBody::InHand, start()).unwrap();
     let line = r#"rampart_upstream_picks_total{upstream="agents",address="127.0.0.1:1"} 2"#;
     assert!(exposition(&metrics).contains(line));
 }
@@ -340,7 +364,7 @@ fn picks_and_changes_at_the_same_time() {
         for _ in 0..3 {
             scope.spawn(|| {
                 for _ in 0..20_000 {
-                    pool.pick(no_key, &[], start()).expect("the pool is never empty");
+                    pool.pick(no_key, &[], RequestBody::InHand, start()).expect("the pool is never empty");
                 }
             });
         }
