@@ -239,6 +239,18 @@ mod tests {
     }
 
     #[test]
+    fn headers_that_tell_who_is_calling_do_not_come_from_strangers() {
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        for name in ["X-User", "x_user", "X~User", "X.User", "X-Users", "X-Other"] {
+            request.append_header(name.to_owned(), "admin").unwrap();
+        }
+        strip(&mut request, None, &[HeaderName::from_static("x-user")]);
+        let mut left: Vec<&str> = request.headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["x-other", "x-users"]);
+    }
+
+    #[test]
     fn what_strangers_say_about_themselves_is_overwritten() {
         check(
             &forwarding(),

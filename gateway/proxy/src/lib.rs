@@ -107,6 +107,7 @@
 //! | inspection of one exchange | profile's `work` (bytes read), matches and variables kept (their number) | closed: 400 `content_limit` |
 //! | a SecLang pattern that back-tracks | steps for each value | open: no match, counted (`rampart_inspection_backtracking_gave_up_total`) |
 //! | files that do not compile | | at the start closed; at a reload the snapshot before it serves, and `/ready` and metrics say so |
+//! | a reply of Redis that nests without end | the store threads' stack (256 MiB: some 900,000 levels) | open: beyond it the process aborts; only who poses as Redis can do that, so use TLS (`rediss://`) off loopback |
 //! | a judgement that fails (a panic in inspection) | | closed: 503 `internal`, or the connection ends |
 //! | a record that cannot be written | the record writers' bounds | open: the request goes on, the loss is counted |
 //! | routes beyond [`metrics::MAX_ROUTES`] | (names) | open: counted under `other` |
