@@ -81,6 +81,8 @@ enum Stage {
 #[derive(Debug, Default)]
 pub struct Entry {
     stage: Stage,
+    /// The key that its token names and that was asked for.
+    asked: Option<MissingKey>,
     refreshed: bool,
     principal: Option<Principal>,
     label: Option<Box<str>>,
@@ -193,11 +195,10 @@ impl Entry {
 
     fn identify(&mut self, asking: Asking<'_, '_>, beside: Beside<'_>) -> Option<Step> {
         let access = asking.route.access.as_ref()?;
-        let checked = access.check(&asking.request.head.headers, beside.runtime.issuers(), beside.now);
-        let checked = match checked {
-            Checked::Unknown { missing, .. } if !self.refreshed => return Some(Step::Refresh(missing)),
-            Checked::Unknown { otherwise, .. } => Checked::Refused(otherwise),
-            checked => checked,
+        let (headers, issuers) = (&asking.request.head.headers, beside.runtime.issuers());
+        let checked = match self.asked.as_ref().filter(|_| self.refreshed) {
+            None => access.check(headers, issuers, beside.now),
+            Some(missing) => access.check_again(headers, issuers, beside.now, missing),
         };
         beside.runtime.access_metrics().count(&checked);
         match checked {
@@ -211,7 +212,11 @@ impl Entry {
                 self.label = Some(label.into());
                 None
             }
-            Checked::Refused(denial) | Checked::Unknown { otherwise: denial, .. } => Some(self.deny(*denial)),
+            Checked::Unknown(missing) => {
+                self.asked = Some(missing.clone());
+                Some(Step::Refresh(missing))
+            }
+            Checked::Refused(denial) => Some(self.deny(*denial)),
         }
     }
 

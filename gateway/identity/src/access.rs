@@ -61,8 +61,15 @@ pub struct Access {
 
 /// What verifies tokens: [`Issuers`]; in tests, a table.
 pub trait Tokens {
-    /// Verifies `token` as one of those of `candidates` that it claims to be of.
-    fn verify(&self, candidates: &[Arc<Issuer>], token: &[u8], now: SystemTime) -> Verification;
+    /// Verifies `token` as one of those of `candidates` that it claims to be of; `missing` is the key that was asked for
+    /// because of it, if one was.
+    fn verify(
+        &self,
+        candidates: &[Arc<Issuer>],
+        token: &[u8],
+        now: SystemTime,
+        missing: Option<&MissingKey>,
+    ) -> Verification;
 }
 
 /// What became of a request's credentials.
@@ -74,14 +81,8 @@ pub enum Checked {
     Known(Principal),
     /// The caller may not come in.
     Refused(Box<Denial>),
-    /// The token names a key that is not known. Await [`Issuers::refresh`] and check again, once; if the answer is the
-    /// same then, it is `otherwise`.
-    Unknown {
-        /// What to ask for.
-        missing: MissingKey,
-        /// The refusal, if asking again does not help.
-        otherwise: Box<Denial>,
-    },
+    /// The token names a key that is not known: await [`Issuers::refresh`], then [`Access::check_again`].
+    Unknown(MissingKey),
 }
 
 /// Why a caller may not come in, and what it is told.
@@ -100,8 +101,17 @@ pub struct Denial {
 // === impl Tokens ===
 
 impl Tokens for Issuers {
-    fn verify(&self, candidates: &[Arc<Issuer>], token: &[u8], now: SystemTime) -> Verification {
-        Self::verify(self, candidates, token, now)
+    fn verify(
+        &self,
+        candidates: &[Arc<Issuer>],
+        token: &[u8],
+        now: SystemTime,
+        missing: Option<&MissingKey>,
+    ) -> Verification {
+        match missing {
+            None => Self::verify(self, candidates, token, now),
+            Some(missing) => self.verify_again(candidates, token, now, missing),
+        }
     }
 }
 
@@ -110,11 +120,26 @@ impl Tokens for Issuers {
 impl Access {
     /// Checks the credentials of a request.
     pub fn check(&self, headers: &Headers<'_>, tokens: &dyn Tokens, now: SystemTime) -> Checked {
+        self.look(headers, tokens, now, None)
+    }
+
+    /// Checks them once more, after the key that was `missing` was asked for; never [`Checked::Unknown`].
+    pub fn check_again(
+        &self,
+        headers: &Headers<'_>,
+        tokens: &dyn Tokens,
+        now: SystemTime,
+        missing: &MissingKey,
+    ) -> Checked {
+        self.look(headers, tokens, now, Some(missing))
+    }
+
+    fn look(&self, headers: &Headers<'_>, tokens: &dyn Tokens, now: SystemTime, asked: Option<&MissingKey>) -> Checked {
         let principal = match find::credential(self, headers) {
             Found::Nothing if self.required => return self.refuse(Reason::Missing, None),
             Found::Nothing => return Checked::Anonymous,
             Found::Unusable(reason) => return self.refuse(reason, None),
-            Found::One(Credential::Token { text, issuers }) => match tokens.verify(&issuers, text, now) {
+            Found::One(Credential::Token { text, issuers }) => match tokens.verify(&issuers, text, now, asked) {
                 Verification::Good(token) => {
                     let via = format!("jwt:{}", token.issuer);
                     match Principal::of_token(token) {
@@ -125,9 +150,9 @@ impl Access {
                 Verification::Refused { flaw, issuer } => {
                     return self.refuse(flaw.into(), issuer.map(|issuer| format!("jwt:{issuer}")));
                 }
+                Verification::UnknownKey(missing) if asked.is_none() => return Checked::Unknown(missing),
                 Verification::UnknownKey(missing) => {
-                    let otherwise = self.denial(Reason::UnknownKey, Some(format!("jwt:{}", missing.issuer)), None);
-                    return Checked::Unknown { missing, otherwise };
+                    return self.refuse(Reason::KeysUnavailable, Some(format!("jwt:{}", missing.issuer)));
                 }
             },
             Found::One(Credential::ApiKey { text, keys }) => match keys.verify(text, now) {

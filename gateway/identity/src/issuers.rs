@@ -66,8 +66,8 @@ pub enum Verification {
         /// The issuer that it claims to be of, where that is one of the candidates.
         issuer: Option<Arc<str>>,
     },
-    /// It names a key that is not known, and asking the issuer may help: await [`Issuers::refresh`], then check again.
-    /// If the answer is this one again, it is [`Flaw::UnknownKey`].
+    /// It names a key that is not known, and asking the issuer may help: await [`Issuers::refresh`], then
+    /// [`Issuers::verify_again`].
     UnknownKey(MissingKey),
 }
 
@@ -78,6 +78,8 @@ pub struct MissingKey {
     pub issuer: Arc<str>,
     /// The digest of the set; none if there was no set to look in.
     looked_in: Option<[u8; 16]>,
+    /// How many fetches had begun then: a later one that succeeds is proof that the issuer has no such key.
+    begun: u64,
 }
 
 // === impl Issuers ===
@@ -133,7 +135,33 @@ impl Issuers {
     }
 
     /// Checks a token as one of those of `candidates` that it claims to be of (by its `iss`).
+    ///
+    /// A key that is not known, while a cooldown forbids to ask for it, is [`Flaw::KeysUnavailable`]: it may have been
+    /// published since. Else whoever keeps the cooldown alive with made-up names would have everybody's tokens called bad
+    /// while the issuer rotates its keys.
     pub fn verify(&self, candidates: &[Arc<Issuer>], token: &[u8], now: SystemTime) -> Verification {
+        self.look(candidates, token, now, None)
+    }
+
+    /// Checks it once more, after [`Issuers::refresh`] because of `missing`; never [`Verification::UnknownKey`]. If the key
+    /// is still not known, that is [`Flaw::UnknownKey`] only where a fetch that began after the first look has succeeded.
+    pub fn verify_again(
+        &self,
+        candidates: &[Arc<Issuer>],
+        token: &[u8],
+        now: SystemTime,
+        missing: &MissingKey,
+    ) -> Verification {
+        self.look(candidates, token, now, Some(missing))
+    }
+
+    fn look(
+        &self,
+        candidates: &[Arc<Issuer>],
+        token: &[u8],
+        now: SystemTime,
+        missing: Option<&MissingKey>,
+    ) -> Verification {
         if token.len() > MAX_TOKEN_BYTES {
             return Verification::refused(Flaw::TooLarge, None);
         }
@@ -154,7 +182,7 @@ impl Issuers {
         let mut verdict = Verification::refused(Flaw::Issuer, None);
         for issuer in candidates.iter().filter(|issuer| issuer.may_be(says)) {
             let asked = Asked { issuer, slot: slots.get(&issuer.name).map(|slot| &**slot) };
-            match asked.check(&compact, &claims, now) {
+            match asked.check(&compact, &claims, now, missing) {
                 Ok(good) => {
                     let token_of = Arc::clone(&good.token);
                     if let Some(hash) = hash {
@@ -233,7 +261,7 @@ impl MissingKey {
     /// Of an issuer without any keys so far.
     #[cfg(test)]
     pub(crate) fn of(issuer: &str) -> Self {
-        Self { issuer: issuer.into(), looked_in: None }
+        Self { issuer: issuer.into(), looked_in: None, begun: 0 }
     }
 }
 
@@ -256,14 +284,20 @@ impl Asked<'_> {
         self.issuer.fixed_keys().cloned().or_else(|| self.remote()?.keys())
     }
 
-    /// Whether the token is one of this issuer's.
-    fn check(&self, compact: &Compact<'_>, claims: &Map<String, Value>, now: SystemTime) -> Result<Good, Verification> {
+    /// Whether the token is one of this issuer's; `missing` is what was asked for because of it.
+    fn check(
+        &self,
+        compact: &Compact<'_>,
+        claims: &Map<String, Value>,
+        now: SystemTime,
+        missing: Option<&MissingKey>,
+    ) -> Result<Good, Verification> {
         let refused = |flaw| self.refused(flaw);
         self.issuer.check_header(compact).map_err(refused)?;
-        let Some(keys) = self.keys() else { return Err(self.unknown_or(Flaw::KeysUnavailable, None)) };
+        let Some(keys) = self.keys() else { return Err(self.unknown(Flaw::KeysUnavailable, None, missing)) };
         if let Err(unverified) = keys.check(compact) {
             return Err(if unverified.another_may {
-                self.unknown_or(unverified.flaw, Some(*keys.digest()))
+                self.unknown(unverified.flaw, Some(*keys.digest()), missing)
             } else {
                 refused(unverified.flaw)
             });
@@ -292,12 +326,23 @@ impl Asked<'_> {
         Verification::refused(flaw, Some(Arc::clone(&self.issuer.name)))
     }
 
-    /// That the key is not known, if asking the issuer is allowed now; else the flaw.
-    fn unknown_or(&self, flaw: Flaw, looked_in: Option<[u8; 16]>) -> Verification {
-        if self.remote().is_some_and(|remote| remote.may_ask()) {
-            return Verification::UnknownKey(MissingKey { issuer: Arc::clone(&self.issuer.name), looked_in });
+    /// What is said of a token whose key is not known: to ask the issuer, if that was not done and is allowed now; the flaw,
+    /// if it was asked with success since the token was seen; else that nobody knows.
+    fn unknown(&self, flaw: Flaw, looked_in: Option<[u8; 16]>, missing: Option<&MissingKey>) -> Verification {
+        let Some(remote) = self.remote() else { return self.refused(flaw) };
+        match missing {
+            None => match remote.may_ask() {
+                Some(begun) => {
+                    let issuer = Arc::clone(&self.issuer.name);
+                    Verification::UnknownKey(MissingKey { issuer, looked_in, begun })
+                }
+                None => self.refused(Flaw::KeysUnavailable),
+            },
+            Some(missing) if missing.issuer == self.issuer.name && remote.succeeded_after(missing.begun) => {
+                self.refused(flaw)
+            }
+            Some(_) => self.refused(Flaw::KeysUnavailable),
         }
-        self.refused(flaw)
     }
 }
 

@@ -24,7 +24,8 @@ pub enum Reason {
     Algorithm,
     /// No configured key has this id.
     UnknownKey,
-    /// The issuer's keys could not be fetched yet, or are too old to be believed.
+    /// The issuer's keys could not be fetched yet, or are too old to be believed; or the token names one that is not
+    /// there, and the issuer gave no answer, or may not be asked so soon again.
     KeysUnavailable,
     /// The signature is not good.
     BadSignature,

@@ -74,8 +74,9 @@ async fn during_an_outage_known_keys_go_on_and_others_are_refused_without_hammer
     for number in 1..=40 {
         assert_eq!(world.get("/protected/a", &fresh(&world.key)).await.status, 200, "{number}");
         let refused = world.get("/protected/a", &fresh(&unknown)).await;
-        refused.expect_problem(401, "identity_invalid");
-        assert_eq!(world.event(&refused).await["access"]["reason"], "unknown_key");
+        refused.expect_problem(503, "identity_unavailable");
+        assert!(refused.header("retry-after").is_some());
+        assert_eq!(world.event(&refused).await["access"]["reason"], "keys_unavailable");
     }
     // One for a token; then it is tried again by itself after 1, 2, 4 ... seconds.
     let by_itself = (started.elapsed().as_secs() + 1).ilog2() as usize + 1;
@@ -125,7 +126,7 @@ async fn an_issuer_that_talks_nonsense_loses_no_keys() {
         world.issuer.say(said);
         let asked = world.issuer.asked();
         eventually_some("it is asked", async || {
-            world.get("/protected/a", &fresh(&unknown)).await.expect_problem(401, "identity_invalid");
+            world.get("/protected/a", &fresh(&unknown)).await.expect_problem(503, "identity_unavailable");
             (world.issuer.asked() > asked).then_some(())
         })
         .await;
@@ -185,18 +186,29 @@ async fn a_storm_of_unknown_keys_is_one_fetch() {
     let known = world.get("/protected/a", &fresh(&world.key)).await;
     assert_eq!(known.status, 200);
     assert!(!first.iter().any(tokio::task::JoinHandle::is_finished), "a known caller waited for the fetch");
-    refused(first).await;
+    // Those that the fetches began after are known to be made up; those that came during the last are not.
+    let made_up = refused(first).await;
+    assert!(made_up >= 1, "{made_up}");
     let fetches = world.issuer.asked() - asked;
     assert!((1..=2).contains(&fetches), "{fetches} fetches for {STORM} requests");
     // From here on the cooldown answers.
-    refused(storm(STORM).await).await;
+    assert_eq!(refused(storm(STORM).await).await, 0);
     assert_eq!(world.issuer.asked() - asked, fetches);
 }
 
-async fn refused(requests: Vec<tokio::task::JoinHandle<Response>>) {
+/// None is let in. How many were told that their key is none, rather than that nobody knows at present.
+async fn refused(requests: Vec<tokio::task::JoinHandle<Response>>) -> usize {
+    let mut made_up = 0;
     for request in requests {
-        request.await.unwrap().expect_problem(401, "identity_invalid");
+        let response = request.await.unwrap();
+        if response.status == 401 {
+            response.expect_problem(401, "identity_expired");
+            made_up += 1;
+        } else {
+            response.expect_problem(503, "identity_unavailable");
+        }
     }
+    made_up
 }
 
 #[tokio::test(flavor = "multi_thread")]

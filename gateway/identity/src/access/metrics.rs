@@ -56,7 +56,7 @@ impl AccessMetrics {
             Checked::Anonymous => (None, "anonymous"),
             Checked::Known(principal) => (Some(principal), "known"),
             Checked::Refused(denial) => (denial.principal.as_ref(), denial.reason.as_str()),
-            Checked::Unknown { .. } => return,
+            Checked::Unknown(_) => return,
         };
         self.checks.get_or_create(&CheckLabels { kind: kind(principal), outcome }).inc();
     }

@@ -124,7 +124,13 @@ struct Written {
 }
 
 impl Tokens for Written {
-    fn verify(&self, candidates: &[Arc<Issuer>], token: &[u8], _: SystemTime) -> Verification {
+    fn verify(
+        &self,
+        candidates: &[Arc<Issuer>],
+        token: &[u8],
+        _: SystemTime,
+        missing: Option<&MissingKey>,
+    ) -> Verification {
         let refused = |flaw, issuer: Option<&str>| Verification::Refused { flaw, issuer: issuer.map(Arc::from) };
         let text = std::str::from_utf8(token).unwrap_or_default();
         let Some((subject, issuer)) = text.split_once('@') else { return refused(Flaw::Form, None) };
@@ -135,7 +141,8 @@ impl Tokens for Written {
             "expired" => refused(Flaw::Expired, Some(issuer)),
             "forged" => refused(Flaw::Signature, Some(issuer)),
             "early" => refused(Flaw::KeysUnavailable, Some(issuer)),
-            "rotated" => Verification::UnknownKey(MissingKey::of(issuer)),
+            "rotated" if missing.is_some() => refused(Flaw::UnknownKey, Some(issuer)),
+            "rotated" | "forgotten" => Verification::UnknownKey(MissingKey::of(issuer)),
             _ => {
                 let token = principal::tests::token(subject, "acme", &self.scopes, &self.claims);
                 Verification::Good(Arc::new(Token { issuer: issuer.into(), ..Token::clone(&token) }))
@@ -168,6 +175,6 @@ fn outcome(access: &Access, tokens: &Written, lines: &[&str]) -> String {
             let via = denial.via.map(|via| format!(" {via}")).unwrap_or_default();
             format!("!{}{via}", denial.reason)
         }
-        Checked::Unknown { missing, .. } => format!("?{}", missing.issuer),
+        Checked::Unknown(missing) => format!("?{}", missing.issuer),
     }
 }

@@ -60,6 +60,9 @@ struct Progress {
     /// Somebody came when it had begun already.
     joined: bool,
     failures_in_a_row: u32,
+    /// How many fetches have begun, repetitions among them; and which of them was the last that brought keys, from 1.
+    begun: u64,
+    succeeded: u64,
     /// When the next one is due.
     due: Instant,
     /// Not before is one made because of an unknown key.
@@ -135,6 +138,8 @@ impl Remote {
                 demanded: false,
                 joined: false,
                 failures_in_a_row: 0,
+                begun: 0,
+                succeeded: 0,
                 due: now,
                 cooled: now,
             }),
@@ -178,10 +183,16 @@ impl Remote {
         (self.held.load().as_ref().map(|held| held.fetched.elapsed()), failing)
     }
 
-    /// Whether asking the issuer because of an unknown key is allowed now.
-    pub(super) fn may_ask(&self) -> bool {
+    /// How many fetches have begun, if asking the issuer because of an unknown key is allowed now.
+    pub(super) fn may_ask(&self) -> Option<u64> {
         let progress = self.progress.lock();
-        !self.is_retired() && (progress.under_way || Instant::now() >= progress.cooled)
+        let may = !self.is_retired() && (progress.under_way || Instant::now() >= progress.cooled);
+        may.then_some(progress.begun)
+    }
+
+    /// Whether one of the fetches after the first `begun` has brought keys.
+    pub(super) fn succeeded_after(&self, begun: u64) -> bool {
+        self.progress.lock().succeeded > begun
     }
 
     /// Fetches the keys because a token needs one that is not in the set of this digest; true if another set is there.
@@ -229,6 +240,7 @@ impl Remote {
 
     fn begin(self: &Arc<Self>, progress: &mut Progress) {
         progress.under_way = true;
+        progress.begun += 1;
         progress.demanded = false;
         progress.joined = false;
         tokio::spawn(Fetch { remote: Arc::clone(self), outcome: Outcome::Unreachable }.run());
@@ -293,6 +305,9 @@ impl Remote {
         let outcome = if same.is_some() { Outcome::Unchanged } else { Outcome::Changed };
         let keys = same.map_or_else(|| Arc::new(keys), |held| Arc::clone(&held.keys));
         self.held.store(Some(Arc::new(Held { keys, fetched: now })));
+        let mut progress = self.progress.lock();
+        progress.succeeded = progress.begun;
+        drop(progress);
         self.metrics.fetched(outcome, Some(count));
         if outcome == Outcome::Changed {
             log::info!(target: "rampart", "issuer {}: {count} keys from {}", self.issuer, published.url);
@@ -313,10 +328,17 @@ struct Fetch {
 impl Fetch {
     async fn run(mut self) {
         self.outcome = self.remote.fetch_once().await;
-        let joined = std::mem::take(&mut self.remote.progress.lock().joined);
-        if joined && self.outcome == Outcome::Unchanged {
+        if self.is_to_be_repeated() {
             self.outcome = self.remote.fetch_once().await;
         }
+    }
+
+    /// Whether it brought nothing new, and somebody came after it had begun. Counted, then, as one that begins now.
+    fn is_to_be_repeated(&self) -> bool {
+        let mut progress = self.remote.progress.lock();
+        let repeat = std::mem::take(&mut progress.joined) && self.outcome == Outcome::Unchanged;
+        progress.begun += u64::from(repeat);
+        repeat
     }
 }
 

@@ -120,18 +120,22 @@ fn a_bad_credential_is_not_taken_for_none() {
 }
 
 #[test]
-fn an_unknown_key_has_its_refusal_ready() {
+fn an_unknown_key_is_asked_for_once() {
     let access = good("{ issuers = \"main\" }");
-    let Checked::Unknown { missing, otherwise } =
-        with(&["Authorization: Bearer rotated@main"], |headers| access.check(headers, &tokens(), now()))
-    else {
-        panic!("not unknown");
+    let check = |token: &str, reason: Reason, challenges: &[&str]| {
+        let line = format!("Authorization: Bearer {token}@main");
+        let (first, second) = with(&[&line], |headers| {
+            let missing = MissingKey::of("main");
+            (access.check(headers, &tokens(), now()), access.check_again(headers, &tokens(), now(), &missing))
+        });
+        assert!(matches!(&first, Checked::Unknown(missing) if *missing == MissingKey::of("main")), "{first:?}");
+        let Checked::Refused(denial) = second else { panic!("{token}: {second:?}") };
+        assert_eq!((denial.reason, denial.via.as_deref()), (reason, Some("jwt:main")));
+        assert_eq!(denial.challenges, challenges);
     };
-    assert_eq!(
-        (&*missing.issuer, otherwise.reason, otherwise.via.as_deref()),
-        ("main", Reason::UnknownKey, Some("jwt:main"))
-    );
-    assert_eq!(otherwise.challenges, ["Bearer realm=\"rampart\", error=\"invalid_token\""]);
+    check("rotated", Reason::UnknownKey, &["Bearer realm=\"rampart\", error=\"invalid_token\""]);
+    // Whoever verifies tokens may not ask for ever.
+    check("forgotten", Reason::KeysUnavailable, &[]);
 }
 
 proptest::proptest! {
