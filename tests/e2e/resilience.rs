@@ -6,6 +6,7 @@ mod repeats;
 mod shedding;
 mod states;
 mod under_load;
+mod uploads;
 
 use rampart_tests::setup::CATCH_ALL;
 use rampart_tests::{Gateway, MoodyOrigin, Setup};
