@@ -182,6 +182,29 @@ async fn a_changed_listener_needs_a_restart_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_restart_that_is_due_is_not_forgotten_by_the_next_reload() {
+    let (gateway, _origin) = gateway_and_origin(CATCH_ALL).await;
+    let before = gateway.read("config.toml");
+    let reload = async || gateway.admin("POST", "/admin/reload").await.json();
+    let due = async || gateway.probe("/ready").await.json()["reload"]["restart_needed"].clone();
+    let limits = serde_json::json!(["[limits]"]);
+    gateway.replace("config.toml", &format!("{before}[limits]\nmemory = \"128MiB\"\n"));
+    // The watch may have been first; that this order finds nothing new is the point.
+    for _ in 0..2 {
+        let found = reload().await;
+        assert_eq!((&found["restart_needed"], due().await), (&limits, limits.clone()), "{found}");
+    }
+    gateway.replace_routes(BROKEN);
+    assert_eq!(reload().await["result"], "failed");
+    assert_eq!(due().await, limits, "a failed reload changes nothing");
+    gateway.replace_routes(CATCH_ALL);
+    assert_eq!((&reload().await["restart_needed"], due().await), (&limits, limits.clone()));
+    gateway.replace("config.toml", &before);
+    let agreed = serde_json::json!([]);
+    assert_eq!((&reload().await["restart_needed"], due().await), (&agreed, agreed.clone()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_keeps_the_snapshot_it_started_with() {
     let (gateway, origin) = gateway_and_origin(CATCH_ALL).await;
     let digest = gateway.digest().await;

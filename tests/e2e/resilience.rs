@@ -3,6 +3,7 @@
 
 mod probes;
 mod repeats;
+mod seen;
 mod shedding;
 mod states;
 mod under_load;
