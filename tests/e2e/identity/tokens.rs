@@ -207,3 +207,21 @@ async fn more_than_one_credential_is_none() {
     assert_eq!(world.event(&response).await["access"]["reason"], "ambiguous");
     world.origin.expect_untouched();
 }
+
+/// A client that is late with its next token is not locked out with it; one that forges is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ban_counts_forged_tokens_and_none_that_were_good_once() {
+    let rules = format!("[ban.guessers]\nafter = 3\nper = \"60s\"\nfor = \"10m\"\n{ROUTES}");
+    let world = World::of("", &rules).await;
+    let late = with(claims("alice"), &json!({"exp": now_s() - 31}));
+    for number in 0..6 {
+        let token = world.key.token(&with(late.clone(), &json!({"jti": number})));
+        world.get("/protected/a", &token).await.expect_problem(401, "identity_expired");
+    }
+    assert_eq!(world.get("/protected/a", &world.token("alice")).await.status, 200);
+    let stranger = SigningKey::es256("first");
+    for _ in 0..3 {
+        world.get("/protected/a", &stranger.token(&claims("alice"))).await.expect_problem(401, "identity_invalid");
+    }
+    world.get("/protected/a", &world.token("alice")).await.expect_problem(403, "banned");
+}
