@@ -153,7 +153,11 @@ impl SecurityEvent {
     #[must_use]
     pub(crate) fn bounded(mut self) -> Self {
         tame(&mut self.request_id, MAX_FIELD_BYTES);
-        self.client_request_id.iter_mut().chain(&mut self.identity).chain(&mut self.cause).for_each(|field| tame(field, MAX_FIELD_BYTES));
+        self.client_request_id
+            .iter_mut()
+            .chain(&mut self.identity)
+            .chain(&mut self.cause)
+            .for_each(|field| tame(field, MAX_FIELD_BYTES));
         tame(&mut self.method, MAX_FIELD_BYTES);
         tame(&mut self.path, MAX_PATH_BYTES);
         self.route.iter_mut().for_each(tame_shared);

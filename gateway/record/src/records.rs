@@ -214,7 +214,7 @@ mod tests {
             micros: 42,
             rules: Vec::new(),
             cause: None,
-        access: None,
+            access: None,
             matches: vec![RuleMatch {
                 rule: "sqli-drop".into(),
                 category: "sqli".into(),
