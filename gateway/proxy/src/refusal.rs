@@ -20,7 +20,7 @@ use crate::entry::Way;
 use crate::response::X_REQUEST_ID;
 
 /// Of an unread body, so many bytes are still taken after the answer.
-const LINGER_BYTES: usize = 512 * 1024;
+const LINGER_BYTES: usize = 16 * 1024 * 1024;
 /// And for so long.
 const LINGER: Duration = Duration::from_millis(500);
 

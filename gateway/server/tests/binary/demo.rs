@@ -3,7 +3,7 @@
 use crate::running::{Running, run, shell};
 
 /// The lines in their order: what each answer must hold.
-const PROMISES: [&[&str]; 10] = [
+const PROMISES: [&[&str]; 11] = [
     &["HTTP/1.1 200 ", "\"researcher\""],
     &["HTTP/1.1 201 ", "Select the union speakers"],
     &["HTTP/1.1 400 ", "application/problem+json", "\"error\":\"Potential SQL injection detected in root.title\""],
@@ -11,6 +11,7 @@ const PROMISES: [&[&str]; 10] = [
     &["HTTP/1.1 400 ", "\"code\":\"content_limit\""],
     &["HTTP/1.1 413 ", "\"code\":\"body_too_large\""],
     &["\"content\":\" hello\"", "data: [DONE]"],
+    &["401\n401\n401\n401\n401\n429"],
     &["data: {\"tick\":0}", "data: {\"tick\":2}"],
     &["\"verdict\":\"block\"", "\"rule\":\""],
     &["rampart_requests_total{", "verdict=\"block\""],
