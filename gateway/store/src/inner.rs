@@ -1,6 +1,6 @@
 //! What the pool's tasks and its callers share.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
@@ -25,6 +25,8 @@ pub(crate) struct Inner {
     pub(crate) state: watch::Sender<State>,
     /// What this gateway is called among the others: made at the start.
     pub(crate) member: String,
+    /// Whether this gateway is on its way out: it no longer says that it is alive.
+    pub(crate) leaving: AtomicBool,
     /// Gateways that share, as configured or last counted.
     instances: AtomicU32,
     /// Gateways with the same prefix and another cluster key, as last counted.
@@ -49,6 +51,7 @@ impl Inner {
         Self {
             config,
             metrics,
+            leaving: AtomicBool::new(false),
             state: watch::Sender::new(State::Connecting),
             member,
             instances: AtomicU32::new(instances),

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -191,6 +192,7 @@ impl Redis {
 
     /// Tells the other gateways that this one goes, and ends the connections. Takes at most half a second.
     pub async fn stop(&self) {
+        self.0.inner.leaving.store(true, Ordering::Relaxed);
         let farewell = async {
             tasks::leave(self).await;
             for connection in self.0.inner.connections() {

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -216,6 +217,7 @@ async fn beat(inner: Arc<Inner>) {
     loop {
         let args = [Arg::from(redis.member()), Arg::Int(roll::ALIVE_MS)];
         if redis.usable()
+            && !inner.leaving.load(Ordering::Relaxed)
             && let Ok(reply) = redis.eval(&script, &key, &args).await
             && let Some(census) = Census::read(&reply, redis.cluster_key())
         {
@@ -238,5 +240,8 @@ async fn beat(inner: Arc<Inner>) {
 /// The others need not wait until this gateway is missed.
 pub(crate) async fn leave(redis: &Redis) {
     let key = [redis.key("gateways", b"alive", b"")];
-    let _ = redis.eval(&roll::leave_script(), &key, &[Arg::from(redis.member())]).await;
+    // Until it was heard, or the caller has waited enough.
+    while redis.eval(&roll::leave_script(), &key, &[Arg::from(redis.member())]).await.is_err() {
+        sleep(REFRESH).await;
+    }
 }
