@@ -2,8 +2,7 @@
 //!
 //! The order is fixed: a banned address is turned away first, then the quotas that need no identity, so that guessing
 //! credentials is counted before a credential is looked at; then the preflight of a browser, which carries none (one that
-//! is answered here is not counted: the request that follows it is); then the
-//! identity, and the quotas that need it.
+//! is answered here is not counted: the request that follows it is); then the identity, and the quotas that need it.
 //!
 //! Nothing here waits. Where an answer has to come from elsewhere, a quota counted in Redis or a key set that has to be
 //! fetched, [`Entry::proceed`] says so ([`Step::Count`], [`Step::Refresh`]), the caller waits, hands the answer in and asks

@@ -56,7 +56,7 @@ pub trait KeySource {
 pub enum KeyPart {
     /// The client's address; IPv6 by prefix.
     ClientAddress,
-    /// The first field line of this name (in lower case).
+    /// The field of this name (in lower case), where there is one line of it: of several it counts as missing.
     Header(Box<str>),
     /// The cookie of this name.
     Cookie(Box<str>),

@@ -24,8 +24,7 @@ pub(super) fn start(shared: &Arc<Shared>) -> anyhow::Result<()> {
     let Some(config) = shared.snapshot.load().config.redis.clone() else { return Ok(()) };
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(1).thread_name("store").thread_stack_size(STACK_BYTES).enable_all();
-    let runtime = builder.build();
-    let runtime = runtime.context("cannot start the store's runtime")?;
+    let runtime = builder.build().context("cannot start the store's runtime")?;
     runtime.block_on(async {
         let redis = Redis::start(config, &shared.store_metrics).await;
         shared.runtime.limits().attach(Some(redis.clone()));
